@@ -1,0 +1,1 @@
+"""The assets, one module a stage: config → library call → materialization. Found by searching for their names."""

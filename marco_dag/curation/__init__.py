@@ -1,0 +1,1 @@
+"""Paths out of trees, thoughts length balance, preference pairs."""

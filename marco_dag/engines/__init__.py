@@ -1,0 +1,1 @@
+"""Who writes text: the Engine protocol and its implementations."""

@@ -1,0 +1,50 @@
+"""Every error this library raises on purpose, as one tree.
+
+MarcoError
+├── ProfileError      a profile has a wrong field or an impossible value
+├── SeedFileError     a seeds file cannot be read at all (single bad rows are quarantined instead)
+├── EngineError       an engine cannot serve a request
+├── SearchError       a search cannot start or go on
+├── CurationError     trees cannot be turned into training sets
+├── TrainingError     training cannot start or had to stop
+├── EvaluationError   a checkpoint cannot be scored
+└── LineageError      an id or path has no recorded origin
+
+A message says what is wrong, where (file, row, field) and what to do about it.
+"""
+
+
+class MarcoError(Exception):
+    """Base of every error raised on purpose by this library."""
+
+
+class ProfileError(MarcoError):
+    """A profile has a wrong field or an impossible value."""
+
+
+class SeedFileError(MarcoError):
+    """A seeds file cannot be read at all."""
+
+
+class EngineError(MarcoError):
+    """An engine cannot serve a request."""
+
+
+class SearchError(MarcoError):
+    """A search cannot start or go on."""
+
+
+class CurationError(MarcoError):
+    """Trees cannot be turned into training sets."""
+
+
+class TrainingError(MarcoError):
+    """Training cannot start or had to stop."""
+
+
+class EvaluationError(MarcoError):
+    """A checkpoint cannot be scored."""
+
+
+class LineageError(MarcoError):
+    """An id or path has no recorded origin."""

@@ -1,0 +1,1 @@
+"""Accuracy, no-answer and degeneration measures of a checkpoint."""

@@ -1,0 +1,1 @@
+"""Where every row came from: events and the DuckDB views over them."""

@@ -1,0 +1,125 @@
+"""A profile: one YAML file that says which models, how much work, and every choice of every stage."""
+
+from collections.abc import Sequence
+from importlib.resources import files
+from pathlib import Path
+from typing import Literal, TypeAlias
+
+import yaml
+from pydantic import Field, ValidationError, model_validator
+
+from marco_dag.config import Config
+from marco_dag.curation.config import CurationConfig, LengthRank
+from marco_dag.engines.config import EngineConfig
+from marco_dag.errors import ProfileError
+from marco_dag.evaluation.config import EvaluationConfig
+from marco_dag.miniature.config import MiniatureConfig
+from marco_dag.search.config import SearchConfig
+from marco_dag.seeds.config import SeedsConfig
+from marco_dag.training.config import RecipeConfig, SftConfig
+
+ModelSource: TypeAlias = Literal["miniature"] | str
+"""`miniature` trains the embedded model; anything else is a Hugging Face folder, or a name on the hub."""
+
+
+class ModelsConfig(Config):
+    """Which model plays which role."""
+
+    generator: ModelSource = "miniature"
+    """Writes the thoughts of the search."""
+    critic: ModelSource = "miniature"
+    """Writes Reflection, Reclarify and Double-Check thoughts."""
+    student: ModelSource = "miniature"
+    """The base model that is trained."""
+
+
+class Profile(Config):
+    """Everything that decides a run."""
+
+    name: str
+    """The profile's name."""
+    seed: int = Field(0, ge=0, lt=2**31)
+    """The one seed that every random choice derives from, in [0, 2**31)."""
+    models: ModelsConfig = ModelsConfig()
+    """Which model plays which role."""
+    miniature: MiniatureConfig = MiniatureConfig()
+    """The embedded models, where `models` asks for them."""
+    seeds: SeedsConfig = SeedsConfig()
+    """The questions."""
+    engine: EngineConfig = EngineConfig()
+    """How text is generated."""
+    search: SearchConfig = SearchConfig()
+    """How trees grow."""
+    curation: CurationConfig = CurationConfig()
+    """How trees become training sets."""
+    sft: SftConfig = SftConfig()
+    """The first training stage."""
+    recipes: dict[str, RecipeConfig] = {}
+    """The second-stage recipes by name; each is a partition of `dpo_checkpoint`."""
+    evaluation: EvaluationConfig = EvaluationConfig()
+    """How checkpoints are scored."""
+
+    @model_validator(mode="after")
+    def _recipe_names_are_free(self) -> "Profile":
+        if reserved := {"base", "sft"} & self.recipes.keys():
+            raise ValueError(f"recipes: {sorted(reserved)} name other checkpoints; choose other recipe names")
+        return self
+
+    @property
+    def chosen_ranks(self) -> tuple[LengthRank, ...]:
+        """The chosen ranks that the recipes ask for, without repeats, in a fixed order."""
+        return tuple(sorted({recipe.chosen for recipe in self.recipes.values()}))
+
+    @property
+    def checkpoints(self) -> tuple[str, ...]:
+        """Every checkpoint that is scored: `base`, `sft`, then the recipes."""
+        return ("base", "sft", *self.recipes)
+
+
+def load_profile(name_or_path: str) -> Profile:
+    """The profile shipped under a name, or the one in a YAML file; ProfileError names each wrong field and what it allows."""
+    source = Path(name_or_path)
+    if source.suffix not in (".yaml", ".yml"):
+        shipped = files("marco_dag.profiles") / f"{name_or_path}.yaml"
+        if not shipped.is_file():
+            raise ProfileError(
+                f"no profile {name_or_path!r}; shipped: {', '.join(shipped_profiles())}; or give a .yaml file"
+            )
+        text, origin = shipped.read_text(), f"profile {name_or_path}"
+    else:
+        if not source.is_file():
+            raise ProfileError(f"{source}: no such file")
+        text, origin = source.read_text(), str(source)
+    try:
+        return Profile.model_validate(yaml.safe_load(text))
+    except yaml.YAMLError as error:
+        raise ProfileError(f"{origin}: not YAML: {error}") from error
+    except ValidationError as error:
+        raise ProfileError(f"{origin}:\n{_explain(error)}") from error
+
+
+def shipped_profiles() -> Sequence[str]:
+    """The names of the profiles that come with the package."""
+    return sorted(
+        p.name.removesuffix(".yaml") for p in files("marco_dag.profiles").iterdir() if p.name.endswith(".yaml")
+    )
+
+
+def _explain(error: ValidationError) -> str:
+    lines = []
+    for problem in error.errors():
+        field = ".".join(str(part) for part in problem["loc"]) or "(profile)"
+        given = "" if problem["type"] in ("missing", "extra_forbidden") else f" (given: {problem['input']!r})"
+        lines.append(f"  {field}: {problem['msg']}{given}{_alternatives(problem['type'], problem['loc'])}")
+    return "\n".join(lines)
+
+
+def _alternatives(error_type: str, location: tuple[int | str, ...]) -> str:
+    """For an unknown field: the fields that its place does have."""
+    if error_type != "extra_forbidden":
+        return ""
+    model: object = Profile
+    for part in location[:-1]:
+        fields = getattr(model, "model_fields", {})
+        model = fields[part].annotation if part in fields else RecipeConfig
+    return f"; fields here: {', '.join(getattr(model, 'model_fields', {}))}"

@@ -1,0 +1,179 @@
+"""The Polars schema of every table: the contract between the stages.
+
+Ids are content hashes (`marco_dag.identity`). A table is written with exactly these columns, in this order.
+"""
+
+import polars as pl
+
+SEED_PROMPTS = pl.Schema(
+    {
+        "seed_id": pl.String,  # content_id("seed", task, prompt, reference)
+        "task": pl.String,  # name of a registered task
+        "prompt": pl.String,
+        "reference": pl.String,  # canonical JSON, what the task's verifier needs
+        "source": pl.String,  # "generated" or the seeds file's name
+        "split": pl.String,  # "train" or "held_out"
+        "batch": pl.String,  # partition key
+    }
+)
+
+SEED_QUARANTINE = pl.Schema(
+    {
+        "batch": pl.String,
+        "file": pl.String,
+        "line": pl.Int64,  # 1-based line (JSONL) or row (Parquet); null when the whole file is meant
+        "field": pl.String,  # null when no single field is to blame
+        "reason": pl.String,
+        "raw": pl.String,  # the row as it stood, cut at 2,000 characters
+    }
+)
+
+THOUGHTS = pl.Schema(
+    {
+        "node_id": pl.String,  # content_id("node", tree_id, parent_id, kind, role, text)
+        "tree_id": pl.String,
+        "parent_id": pl.String,  # null for a child of the prompt
+        "kind": pl.String,  # a ThoughtKind value
+        "text": pl.String,  # between the tags
+        "tokens": pl.Int64,  # sampled by the engine
+        "finish_reason": pl.String,  # "stop" or "length"
+        "defect": pl.String,  # null, or why the thought is kept out of training: "truncated", "malformed: …"
+        "role": pl.String,  # "generator" or "critic"
+        "model_digest": pl.String,
+        "sampling_seed": pl.Int64,
+        "sample": pl.Int64,  # 0-based index among the n samples of its request
+        "visits": pl.Int64,
+        "value": pl.Float64,  # sum of back-propagated rewards
+        "is_answer": pl.Boolean,
+        "reward": pl.Float64,  # 0 or 1 for a checked answer, else null
+        "verdict": pl.String,  # the verifier's reason, else null
+        "depth": pl.Int64,  # 1 for a child of the prompt
+    }
+)
+
+TREES = pl.Schema(
+    {
+        "tree_id": pl.String,
+        "seed_id": pl.String,
+        "task": pl.String,
+        "batch": pl.String,
+        "pattern": pl.String,
+        "rollouts": pl.Int64,
+        "nodes": pl.Int64,
+        "correct": pl.Int64,  # distinct correct answer paths
+        "wrong": pl.Int64,  # distinct wrong answer paths
+        "stop_reason": pl.String,
+        "tokens": pl.Int64,  # sampled by the engines, discarded duplicates included
+        "seconds": pl.Float64,
+    }
+)
+
+CHAINS = pl.Schema(
+    {
+        "chain_id": pl.String,  # content_id("chain", seed_id, text)
+        "tree_id": pl.String,
+        "leaf_id": pl.String,
+        "seed_id": pl.String,
+        "text": pl.String,  # all blocks
+        "tokens": pl.Int64,  # in the student's tokens
+        "correct": pl.Boolean,
+        "truncated": pl.Boolean,
+        "reflections": pl.Int64,  # Reflection and Reclarify blocks
+        "length_rank": pl.String,  # "shortest" / "medium" / "longest" among one prompt's correct chains; null if wrong
+        "batch": pl.String,
+    }
+)
+
+COT_SET = pl.Schema(
+    {
+        "chain_id": pl.String,
+        "seed_id": pl.String,
+        "prompt": pl.String,
+        "completion": pl.String,
+        "tokens": pl.Int64,
+        "length_rank": pl.String,
+        "batch": pl.String,
+    }
+)
+
+PREFERENCE_PAIRS = pl.Schema(
+    {
+        "pair_id": pl.String,  # content_id("pair", chosen_chain_id, rejected_chain_id)
+        "seed_id": pl.String,
+        "chosen_chain_id": pl.String,
+        "rejected_chain_id": pl.String,
+        "prompt": pl.String,
+        "chosen": pl.String,
+        "rejected": pl.String,
+        "chosen_rank": pl.String,  # which length rule picked the chosen chain: "shortest" / "medium" / "longest"
+        "chosen_tokens": pl.Int64,
+        "rejected_tokens": pl.Int64,
+        "common_prefix_tokens": pl.Int64,  # in the student's tokens, within the completion
+        "batch": pl.String,
+    }
+)
+
+SCORES = pl.Schema(
+    {
+        "checkpoint": pl.String,  # "base", "sft" or a recipe's name
+        "checkpoint_digest": pl.String,
+        "benchmark": pl.String,
+        "question_id": pl.String,  # the held-out seed's seed_id
+        "decoding": pl.String,  # "greedy" or "sampled"
+        "sample": pl.Int64,
+        "correct": pl.Boolean,
+        "answered": pl.Boolean,
+        "clipped": pl.Boolean,  # cut at the token limit
+        "tokens": pl.Int64,
+        "repetition": pl.Float64,  # share of repeated 20-word-grams, 0 to 1
+        "reflections": pl.Int64,  # reflection words
+        "verdict": pl.String,
+        "response": pl.String,
+    }
+)
+
+ARTIFACTS = pl.Schema(
+    {
+        "artifact_id": pl.String,
+        "asset_key": pl.String,
+        "partition": pl.String,  # null when the asset has none
+        "run_id": pl.String,  # Dagster run
+        "code_version": pl.String,
+        "data_version": pl.String,
+        "rows": pl.Int64,  # null for a checkpoint
+        "path": pl.String,  # relative to the storage root
+        "mlflow_run_id": pl.String,
+        "reused": pl.Boolean,
+        "created_at": pl.Datetime("us", "UTC"),
+    }
+)
+
+ARTIFACT_INPUTS = pl.Schema([("artifact_id", pl.String), ("input_artifact_id", pl.String)])
+
+TABLES: dict[str, pl.Schema] = {
+    "seed_prompts": SEED_PROMPTS,
+    "seed_quarantine": SEED_QUARANTINE,
+    "held_out_questions": SEED_PROMPTS,
+    "thoughts": THOUGHTS,
+    "trees": TREES,
+    "chains": CHAINS,
+    "cot_set": COT_SET,
+    "preference_pairs": PREFERENCE_PAIRS,
+    "scores": SCORES,
+}
+"""Table name → schema, for the tables that are Parquet files (artifacts and their inputs come from lineage events)."""
+
+
+def conform(frame: pl.DataFrame, table: str) -> pl.DataFrame:
+    """`frame` with exactly the columns, order and types of `table`; ValueError names what is missing, extra or null.
+
+    An empty frame of any shape becomes an empty table.
+    """
+    schema = TABLES[table]
+    if frame.is_empty():
+        return schema.to_frame()
+    missing = [name for name in schema if name not in frame.columns]
+    extra = [name for name in frame.columns if name not in schema]
+    if missing or extra:
+        raise ValueError(f"table {table}: missing columns {missing}, unknown columns {extra}")
+    return frame.select(pl.col(name).cast(dtype) for name, dtype in schema.items())

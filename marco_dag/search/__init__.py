@@ -1,0 +1,1 @@
+"""Tree search: thoughts, transition patterns, the tree, the MCTS driver."""

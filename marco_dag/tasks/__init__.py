@@ -1,0 +1,1 @@
+"""What is asked, and the rule that checks an answer."""

@@ -1,0 +1,57 @@
+"""What a task is: it makes questions and checks answers.
+
+The same check is the reward of the search and the score of the benchmark.
+"""
+
+import random
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal, Protocol, TypeAlias
+
+from marco_dag.identity import JsonValue
+
+Outcome: TypeAlias = Literal["correct", "wrong", "no_answer"]
+
+Reference: TypeAlias = Mapping[str, JsonValue]
+"""What the verifier needs to know of a question, as JSON."""
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """A prompt and how to check its answer."""
+
+    prompt: str
+    reference: Reference
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What a check found."""
+
+    outcome: Outcome
+    """`no_answer` is not `wrong`: the response never stated one."""
+    reason: str
+    """One line for a person: what was expected, what was found."""
+    answer: str | None = None
+    """The answer as extracted from the response."""
+
+
+class Task(Protocol):
+    """One kind of question. Stateless; safe to share."""
+
+    @property
+    def name(self) -> str:
+        """The task's name in tables and profiles."""
+        ...
+
+    def generate(self, rng: random.Random) -> Question:
+        """One question; a function of the generator's state alone."""
+        ...
+
+    def check_reference(self, reference: Reference) -> None:
+        """ValueError("field: reason") where a user's reference cannot be verified against."""
+        ...
+
+    def verify(self, response: str, reference: Reference) -> Verdict:
+        """Check a whole response (its last Answer block counts); never raises on hostile text."""
+        ...

@@ -1,0 +1,1 @@
+"""SFT and the joint cDPO objective with prefix masking."""

@@ -1,0 +1,1 @@
+"""What is opened and closed around a step: engines, tables, lineage, tracking, compute."""
