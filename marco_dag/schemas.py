@@ -148,7 +148,7 @@ ARTIFACTS = pl.Schema(
     }
 )
 
-ARTIFACT_INPUTS = pl.Schema([("artifact_id", pl.String), ("input_artifact_id", pl.String)])
+ARTIFACT_INPUTS = pl.Schema({"artifact_id": pl.String(), "input_artifact_id": pl.String()})
 
 TABLES: dict[str, pl.Schema] = {
     "seed_prompts": SEED_PROMPTS,

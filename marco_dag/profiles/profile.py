@@ -54,7 +54,7 @@ class Profile(Config):
     """How trees become training sets."""
     sft: SftConfig = SftConfig()
     """The first training stage."""
-    recipes: dict[str, RecipeConfig] = {}
+    recipes: dict[str, RecipeConfig] = Field(default_factory=dict)
     """The second-stage recipes by name; each is a partition of `dpo_checkpoint`."""
     evaluation: EvaluationConfig = EvaluationConfig()
     """How checkpoints are scored."""
@@ -77,7 +77,10 @@ class Profile(Config):
 
 
 def load_profile(name_or_path: str) -> Profile:
-    """The profile shipped under a name, or the one in a YAML file; ProfileError names each wrong field and what it allows."""
+    """The profile shipped under a name, or the one in a YAML file.
+
+    ProfileError names each wrong field, what was given and what is allowed.
+    """
     source = Path(name_or_path)
     if source.suffix not in (".yaml", ".yml"):
         shipped = files("marco_dag.profiles") / f"{name_or_path}.yaml"
