@@ -1,1 +1,27 @@
 """Who writes text: the Engine protocol and its implementations."""
+
+from marco_dag.engines.config import EngineConfig
+from marco_dag.engines.protocol import (
+    Completion,
+    Engine,
+    FinishReason,
+    Message,
+    Request,
+    Role,
+    RoleEngines,
+    complete_all,
+)
+from marco_dag.engines.scripted import ScriptedEngine
+
+__all__ = [
+    "Completion",
+    "Engine",
+    "EngineConfig",
+    "FinishReason",
+    "Message",
+    "Request",
+    "Role",
+    "RoleEngines",
+    "ScriptedEngine",
+    "complete_all",
+]
