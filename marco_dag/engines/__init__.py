@@ -1,6 +1,7 @@
 """Who writes text: the Engine protocol and its implementations."""
 
 from marco_dag.engines.config import EngineConfig
+from marco_dag.engines.loading import checkpoint_digest, load_engine
 from marco_dag.engines.protocol import (
     Completion,
     Engine,
@@ -23,5 +24,7 @@ __all__ = [
     "Role",
     "RoleEngines",
     "ScriptedEngine",
+    "checkpoint_digest",
     "complete_all",
+    "load_engine",
 ]

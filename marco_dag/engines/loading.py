@@ -1,0 +1,57 @@
+"""Engines from checkpoints: a Hugging Face folder, or a name on the hub."""
+
+from pathlib import Path
+
+from marco_dag.engines.config import EngineConfig
+from marco_dag.engines.protocol import Engine
+from marco_dag.errors import EngineError
+from marco_dag.identity import digest_folder, digest_json
+
+WEIGHTS = "*.safetensors"
+"""The only weight files that are ever loaded."""
+
+
+def checkpoint_digest(checkpoint: str | Path) -> str:
+    """What identifies a checkpoint: a digest over a folder's weights, configuration and tokenizer, or of a hub name."""
+    folder = Path(checkpoint)
+    if not folder.is_dir():
+        return digest_json(["hub", str(checkpoint)])
+    return digest_json([digest_folder(folder, pattern) for pattern in (WEIGHTS, "*.json", "*.jinja")])
+
+
+def load_engine(checkpoint: str | Path, config: EngineConfig) -> Engine:
+    """An engine over a checkpoint; EngineError names what the checkpoint lacks.
+
+    Loads safetensors only, and runs no code that comes with a model.
+    """
+    import torch
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    from marco_dag.engines.transformers_engine import TransformersEngine
+
+    folder = Path(checkpoint)
+    if folder.is_dir() and not any(folder.glob(WEIGHTS)):
+        raise EngineError(f"{folder}: holds no {WEIGHTS} file; convert the checkpoint to safetensors first")
+    device = _pick_device(config.device)
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(str(checkpoint))
+        model = AutoModelForCausalLM.from_pretrained(
+            str(checkpoint),
+            use_safetensors=True,
+            attn_implementation="sdpa",
+            dtype=torch.float32 if device == "cpu" else "auto",
+        )
+    except (OSError, ValueError) as error:
+        raise EngineError(f"{checkpoint}: cannot be loaded: {error}") from error
+    model = model.to(device).eval()
+    return TransformersEngine(model, tokenizer, config, model_digest=checkpoint_digest(checkpoint))
+
+
+def _pick_device(wanted: str) -> str:
+    import torch
+
+    if wanted != "auto":
+        return wanted
+    if torch.cuda.is_available():
+        return "cuda"
+    return "mps" if torch.backends.mps.is_available() else "cpu"
