@@ -2,6 +2,7 @@
 
 MarcoError
 ├── ProfileError      a profile has a wrong field or an impossible value
+├── TaskError         a task is unknown, or has fewer distinct questions than asked for
 ├── SeedFileError     a seeds file cannot be read at all (single bad rows are quarantined instead)
 ├── EngineError       an engine cannot serve a request
 ├── SearchError       a search cannot start or go on
@@ -20,6 +21,10 @@ class MarcoError(Exception):
 
 class ProfileError(MarcoError):
     """A profile has a wrong field or an impossible value."""
+
+
+class TaskError(MarcoError):
+    """A task is unknown, or has fewer distinct questions than asked for."""
 
 
 class SeedFileError(MarcoError):
