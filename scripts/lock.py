@@ -1,0 +1,128 @@
+"""Regenerate the lock files in `requirements/` from `pyproject.toml`.
+
+    python scripts/lock.py              # keep every pin that still fits
+    python scripts/lock.py --upgrade    # take the newest versions that fit
+
+The locks hold versions and hashes only, never an address: where packages come from is pip's own configuration.
+
+    lock.txt            what the pipeline needs, torch and its CUDA libraries left out
+    dev.lock.txt        the tools of the extra `dev`, beyond lock.txt
+    postgres.lock.txt   the extra `postgres` (for the containers), beyond lock.txt
+    torch.txt           torch: hashes of the ordinary wheels and of the CPU wheels, of which scripts/install.py chooses
+    cuda.txt            the CUDA libraries that the ordinary Linux wheel of torch asks for
+
+The resolver is uv, fetched into a temporary environment; it resolves for every platform and Python version that the
+project allows. uv does not read pip's configuration, so CPU wheels of torch are asked of pip: those on offer
+where this script runs are added, and those already listed for the same version stay.
+"""
+
+import argparse
+import hashlib
+import re
+import subprocess
+import sys
+import tempfile
+import tomllib
+import venv
+from collections.abc import Iterable
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+REQUIREMENTS = ROOT / "requirements"
+CUDA_PREFIXES = ("cuda-", "nvidia-", "triton")
+CPU_WHEEL_TARGETS = [
+    (python, platform)
+    for python in ("3.11", "3.12")
+    for platform in ("manylinux_2_28_x86_64", "manylinux_2_28_aarch64")
+]
+HEADER = "# {title}\n# Made by scripts/lock.py from pyproject.toml: versions and hashes only. Do not edit.\n\n"
+
+Blocks = dict[str, str]
+"""Requirement line (`name==version ; marker`) → its whole block, hashes and "via" comments included."""
+
+
+def main() -> None:
+    """Resolve, split, write."""
+    parser = argparse.ArgumentParser(description="Regenerate requirements/*.txt from pyproject.toml.")
+    parser.add_argument("--upgrade", action="store_true", help="take the newest versions that fit")
+    upgrade = parser.parse_args().upgrade
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        uv = install_uv(folder / "uv")
+        pins = folder / "pins.txt"
+        pins.write_text("" if upgrade else "".join(p.read_text() for p in sorted(REQUIREMENTS.glob("*.txt"))))
+        everything = resolve(uv, pins, extras=["dev", "postgres"])
+        pins.write_text("".join(everything.values()))
+        runtime = resolve(uv, pins)
+        dev = resolve(uv, pins, extras=["dev"])
+        postgres = resolve(uv, pins, extras=["postgres"])
+        torch_line = next(line for line in runtime if line.startswith("torch=="))
+        torch_block = with_cpu_wheels(runtime[torch_line], torch_line.split("==")[1].strip(), folder)
+    cuda = [line for line in runtime if line.startswith(CUDA_PREFIXES)]
+    base = [line for line in runtime if line != torch_line and line not in cuda]
+    write("lock.txt", "What the pipeline needs, torch and its CUDA libraries left out.", (runtime[x] for x in base))
+    write("dev.lock.txt", "The tools of the extra `dev`, beyond lock.txt.", beyond(dev, runtime))
+    write("postgres.lock.txt", "The extra `postgres`, beyond lock.txt.", beyond(postgres, runtime))
+    write(
+        "torch.txt",
+        "torch: the ordinary wheels and the CPU wheels of one version; scripts/install.py chooses.",
+        [torch_block],
+    )
+    write("cuda.txt", "What the ordinary Linux wheel of torch asks for.", (runtime[x] for x in cuda))
+
+
+def install_uv(folder: Path) -> Path:
+    """The path of a fresh uv."""
+    venv.create(folder, with_pip=True)
+    subprocess.run([folder / "bin/pip", "install", "--quiet", "uv"], check=True)
+    return folder / "bin/uv"
+
+
+def resolve(uv: Path, pins: Path, extras: Iterable[str] = ()) -> Blocks:
+    """Every requirement of the project with `extras`, and of building it; pins that fit are kept."""
+    output = pins.with_name("resolved.txt")
+    output.write_text(pins.read_text())
+    build_needs = pins.with_name("build.in")
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    build_needs.write_text("\n".join(project["build-system"]["requires"]))
+    command: list[str | Path] = [uv, "pip", "compile", "pyproject.toml", build_needs]
+    command += ["--universal", "--python-version", "3.11", "--generate-hashes", "--no-header", "--no-annotate"]
+    command += ["--quiet", "--output-file", output]
+    for extra in extras:
+        command += ["--extra", extra]
+    subprocess.run(command, check=True, cwd=ROOT)
+    blocks = re.split(r"^(?=[A-Za-z0-9])", output.read_text(), flags=re.MULTILINE)
+    return {block.split("\\\n")[0].strip(): block for block in blocks if block.strip()}
+
+
+def with_cpu_wheels(block: str, version: str, folder: Path) -> str:
+    """The `block` of torch, with the hashes of the CPU wheels on offer here and of those that torch.txt lists."""
+    hashes = set(re.findall(r"--hash=sha256:[0-9a-f]{64}", block))
+    known = REQUIREMENTS / "torch.txt"
+    if known.exists() and f"torch=={version} " in known.read_text():
+        hashes |= set(re.findall(r"--hash=sha256:[0-9a-f]{64}", known.read_text()))
+    for number, (python, platform) in enumerate(CPU_WHEEL_TARGETS):
+        target = folder / f"wheel-{number}"
+        command: list[str | Path] = [sys.executable, "-m", "pip", "download", f"torch=={version}+cpu", "--no-deps"]
+        command += ["--only-binary", ":all:", "--python-version", python, "--platform", platform, "--dest", target]
+        result = subprocess.run(command, capture_output=True, text=True, check=False)
+        wheels = list(target.glob("*.whl")) if result.returncode == 0 else []
+        hashes |= {f"--hash=sha256:{hashlib.sha256(wheel.read_bytes()).hexdigest()}" for wheel in wheels}
+        print(f"torch {version}+cpu, Python {python}, {platform}: {'found' if wheels else 'not on offer'}")
+    return f"torch=={version} \\\n    " + " \\\n    ".join(sorted(hashes)) + "\n"
+
+
+def beyond(blocks: Blocks, base: Blocks) -> list[str]:
+    """The blocks of `blocks` that `base` has not."""
+    return [block for line, block in blocks.items() if line not in base]
+
+
+def write(name: str, title: str, blocks: Iterable[str]) -> None:
+    """`requirements/name` anew."""
+    text = HEADER.format(title=title) + "".join(blocks)
+    (REQUIREMENTS / name).write_text(text)
+    print(f"requirements/{name}: {len(re.findall(r'^[A-Za-z0-9]', text, re.MULTILINE))} packages")
+
+
+if __name__ == "__main__":
+    main()
