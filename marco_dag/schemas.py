@@ -5,6 +5,15 @@ Ids are content hashes (`marco_dag.identity`). A table is written with exactly t
 
 import polars as pl
 
+SEED_BATCHES = pl.Schema(
+    {
+        "batch": pl.String,  # partition key
+        "source": pl.String,  # "generated" or the seeds file's name when it was taken in
+        "digest": pl.String,  # SHA-256 of the file; null for generated questions
+        "bytes": pl.Int64,  # size of the file; null for generated questions
+    }
+)
+
 SEED_PROMPTS = pl.Schema(
     {
         "seed_id": pl.String,  # content_id("seed", task, prompt, reference)
@@ -151,6 +160,7 @@ ARTIFACTS = pl.Schema(
 ARTIFACT_INPUTS = pl.Schema({"artifact_id": pl.String(), "input_artifact_id": pl.String()})
 
 TABLES: dict[str, pl.Schema] = {
+    "seed_batches": SEED_BATCHES,
     "seed_prompts": SEED_PROMPTS,
     "seed_quarantine": SEED_QUARANTINE,
     "held_out_questions": SEED_PROMPTS,

@@ -94,9 +94,16 @@ def load_profile(name_or_path: str) -> Profile:
             raise ProfileError(f"{source}: no such file")
         text, origin = source.read_text(), str(source)
     try:
-        return Profile.model_validate(yaml.safe_load(text))
+        values = yaml.safe_load(text)
     except yaml.YAMLError as error:
         raise ProfileError(f"{origin}: not YAML: {error}") from error
+    return parse_profile(values, origin=origin)
+
+
+def parse_profile(values: object, *, origin: str) -> Profile:
+    """The profile that plain values (of YAML, of a run's configuration) spell; ProfileError as `load_profile`."""
+    try:
+        return Profile.model_validate(values)
     except ValidationError as error:
         raise ProfileError(f"{origin}:\n{_explain(error)}") from error
 
