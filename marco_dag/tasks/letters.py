@@ -6,7 +6,7 @@ from typing import ClassVar
 from marco_dag.tasks.answers import check_integer
 from marco_dag.tasks.protocol import Question, Reference, Verdict
 
-_ALPHABET = "abdelmnoprsu"
+_ALPHABET = "abdeglmnopsu"
 _LENGTHS = (4, 5, 6)
 _COUNTS = (0, 1, 2, 3)
 
