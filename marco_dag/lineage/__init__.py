@@ -1,11 +1,12 @@
 """Where every row came from: events, the DuckDB views over them, and the walk back to the seeds."""
 
-from marco_dag.lineage.events import LineageLog, Materialization
+from marco_dag.lineage.events import LineageLog, Materialization, Place
 from marco_dag.lineage.views import connect, ensure_database, open_database, refresh_database
 
 __all__ = [
     "LineageLog",
     "Materialization",
+    "Place",
     "connect",
     "ensure_database",
     "open_database",

@@ -8,14 +8,18 @@ said by the views (`marco_dag.lineage.views`).
 import json
 import os
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass, field, fields
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TypeAlias
 
 from marco_dag.errors import LineageError
 from marco_dag.identity import content_id
 from marco_dag.storage import Storage, escape_segment, partition_stem
+
+Place: TypeAlias = tuple[str, str | None]
+"""An asset key and a partition of it; None for an asset without partitions."""
 
 
 def _now() -> datetime:
@@ -84,8 +88,22 @@ class LineageLog:
 
     def latest(self, asset_key: str, partition: str | None = None) -> Materialization | None:
         """The newest materialization of an asset (None: of an asset without partitions), or None if there is none."""
-        events = map(_read, self._folder.glob(f"{_place(asset_key, partition)}@*.json"))
-        return max(events, key=_age, default=None)
+        return self.latest_of([(asset_key, partition)]).get((asset_key, partition))
+
+    def latest_of(
+        self, places: Iterable[Place], among: Callable[[Materialization], bool] = lambda _: True
+    ) -> dict[Place, Materialization]:
+        """The newest materialization of each place that has one; only those that `among` accepts count."""
+        wanted = {_place(*place): place for place in places}
+        newest: dict[Place, Materialization] = {}
+        for file in self._files():
+            place = wanted.get(file.name.rpartition("@")[0])
+            if place is None:
+                continue
+            found = _read(file)
+            if among(found):
+                newest[place] = max(found, newest.get(place, found), key=_age)
+        return newest
 
     def all(self) -> list[Materialization]:
         """Every materialization, oldest first."""
@@ -99,7 +117,7 @@ _FIELDS = tuple(f.name for f in fields(Materialization))
 
 
 def _place(asset_key: str, partition: str | None) -> str:
-    """The start of an event's file name; holds no `@` and no glob character of its own."""
+    """The start of an event's file name; holds no `@` but the one."""
     return f"{escape_segment(asset_key)}@{partition_stem(partition)}"
 
 
