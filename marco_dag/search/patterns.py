@@ -139,7 +139,7 @@ The figure shows no check after (c)'s answer, so (c) forces nothing after a wron
 
 
 def resolve_patterns(config: SearchConfig) -> tuple[Pattern, ...]:
-    """The patterns a profile names or spells out, in its order; a letter given twice is drawn twice as often.
+    """The patterns a profile names or spells out, in its order; a shipped name given twice is drawn twice as often.
 
     ProfileError names the pattern, the field, what is wrong with it and what is allowed.
     """
