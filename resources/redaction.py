@@ -1,0 +1,37 @@
+"""Keeping secrets out of what is recorded: parameters go to MLflow in the clear, for everybody to see.
+
+Works by names and by what the environment holds; it cannot recognise a secret that neither gives away.
+"""
+
+import os
+import re
+from collections.abc import Mapping
+
+REDACTED = "[redacted]"
+"""Stands where a secret stood."""
+
+_SECRET_NAME = re.compile(
+    r"(^|[_.\-/])(token|secret|password|passwd|credentials?|api[_-]?key|access[_-]?key|private[_-]?key|auth)$", re.I
+)
+_URL_USER = re.compile(r"(?<=://)[^/\s@]+(?=@)")
+_SHORTEST_SECRET = 8
+
+
+def redact(parameters: Mapping[str, str], environment: Mapping[str, str] | None = None) -> dict[str, str]:
+    """`parameters` with secrets replaced: by the parameter's name, in URLs with a user, and by the environment.
+
+    A value of the environment (default: the process's) counts as a secret if its variable is named like one and it has
+    at least 8 characters; it is replaced wherever it occurs.
+    """
+    values = os.environ if environment is None else environment
+    secrets = [value for name, value in values.items() if _SECRET_NAME.search(name) and len(value) >= _SHORTEST_SECRET]
+    return {
+        name: REDACTED if _SECRET_NAME.search(name) else _redact_text(value, secrets)
+        for name, value in parameters.items()
+    }
+
+
+def _redact_text(text: str, secrets: list[str]) -> str:
+    for secret in secrets:
+        text = text.replace(secret, REDACTED)
+    return _URL_USER.sub(REDACTED, text)

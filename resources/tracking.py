@@ -1,0 +1,127 @@
+"""MLflow as a resource: one MLflow run a step, below one parent run for each Dagster run.
+
+Everything goes through clients made here; MLflow's global tracking address is never set, and its telemetry is off.
+"""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+import dagster as dg
+from filelock import FileLock
+from pydantic import Field
+
+from resources.storage import StorageResource
+from resources.tracked_step import TrackedStep
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+
+_RUN_TAG = "dagster.run_id"
+_ASSET_TAG = "dagster.asset"
+_PARTITION_TAG = "dagster.partition"
+_LEVEL_TAG = "marco.level"
+_PARENT_TAG = "mlflow.parentRunId"
+
+
+class MlflowTracking(dg.ConfigurableResource["MlflowTracking"]):
+    """Where runs are tracked."""
+
+    home: dg.ResourceDependency[StorageResource]
+    """The storage root; the embedded store lies below it."""
+    tracking_uri: str = Field("")
+    """Address of an MLflow server or store; empty takes a sqlite file below the storage root."""
+    experiment: str = Field("marco-dag")
+    """Name of the MLflow experiment."""
+
+    @property
+    def uri(self) -> str:
+        """The tracking address in use: give it to `mlflow ui --backend-store-uri`."""
+        return self.tracking_uri or f"sqlite:///{self._folder / 'mlflow.db'}"
+
+    @contextmanager
+    def step_run(self, context: dg.AssetExecutionContext) -> Iterator[TrackedStep]:
+        """An MLflow run for the length of the `with` block: FINISHED after it, FAILED (or KILLED) if it raises."""
+        client = self.client()
+        experiment_id = self._experiment_id(client)
+        parent = self._parent_run(client, experiment_id, context.run.run_id)
+        assets = ", ".join(sorted(key.to_user_string() for key in context.selected_asset_keys))
+        partition = context.partition_key if context.has_partition_key else None
+        run = client.create_run(
+            experiment_id,
+            run_name=f"{assets} [{partition}]" if partition else assets,
+            tags={
+                _PARENT_TAG: parent,
+                _LEVEL_TAG: "step",
+                _RUN_TAG: context.run.run_id,
+                _ASSET_TAG: assets,
+                **({_PARTITION_TAG: partition} if partition else {}),
+            },
+        )
+        status = "KILLED"
+        try:
+            yield TrackedStep(client, experiment_id, run.info.run_id)
+            status = "FINISHED"
+        except Exception:
+            status = "FAILED"
+            raise
+        finally:
+            client.set_terminated(run.info.run_id, status)
+            _settle(client, experiment_id, parent)
+
+    def client(self) -> "MlflowClient":
+        """A client of the store, which is set up first where it is new; safe from many processes at once."""
+        return _open(self.uri, self._folder)
+
+    @property
+    def _folder(self) -> Path:
+        return self.home.storage.mlflow
+
+    def _experiment_id(self, client: "MlflowClient") -> str:
+        with _lock(self._folder):
+            found = client.get_experiment_by_name(self.experiment)
+            if found is not None:
+                return str(found.experiment_id)
+            # A server of somebody else's keeps artifacts where it wants to.
+            location = None if self.tracking_uri else (self._folder / "artifacts").as_uri()
+            return str(client.create_experiment(self.experiment, artifact_location=location))
+
+    def _parent_run(self, client: "MlflowClient", experiment_id: str, dagster_run_id: str) -> str:
+        tags = {_LEVEL_TAG: "run", _RUN_TAG: dagster_run_id}
+        with _lock(self._folder):
+            found = client.search_runs([experiment_id], _filter(tags), max_results=1)
+            if found:
+                client.update_run(found[0].info.run_id, status="RUNNING")
+                return str(found[0].info.run_id)
+            return str(client.create_run(experiment_id, run_name=f"run {dagster_run_id[:8]}", tags=tags).info.run_id)
+
+
+def _settle(client: "MlflowClient", experiment_id: str, parent: str) -> None:
+    """Close the parent run once none of its steps runs any more; the last try of each step decides how it ended."""
+    steps = client.search_runs([experiment_id], _filter({_PARENT_TAG: parent}), order_by=["attributes.start_time ASC"])
+    last = {(run.data.tags[_ASSET_TAG], run.data.tags.get(_PARTITION_TAG)): run.info.status for run in steps}
+    if "RUNNING" not in last.values():
+        client.set_terminated(parent, "FINISHED" if set(last.values()) == {"FINISHED"} else "FAILED")
+
+
+def _filter(tags: dict[str, str]) -> str:
+    return " and ".join(f"tags.`{name}` = '{value}'" for name, value in tags.items())
+
+
+def _lock(folder: Path) -> FileLock:
+    folder.mkdir(parents=True, exist_ok=True)
+    return FileLock(folder / "mlflow.lock")
+
+
+@lru_cache(maxsize=8)
+def _open(uri: str, folder: Path) -> "MlflowClient":
+    os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
+    from mlflow import MlflowClient
+
+    # The first opening of a sqlite store creates its tables; processes that do so at the same time kill each other.
+    with _lock(folder):
+        client: Any = MlflowClient(tracking_uri=uri, registry_uri=uri)
+    return cast("MlflowClient", client)
