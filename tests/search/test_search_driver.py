@@ -107,7 +107,7 @@ def test_patterns_are_drawn_over_the_trees(grow: Grow, make_seeds: MakeSeeds) ->
     seeds = make_seeds(*(f"{word}{letter}" for word in WORDS for letter in "abcdefgh"))
     counts = grow(noisy, seeds=seeds, rollouts=1).trees["pattern"].value_counts()
     assert set(counts["pattern"]) == {"a", "b", "c", "d"}
-    assert counts["count"].min() > 5  # type: ignore[operator]
+    assert counts["count"].min() > 5
 
 
 def test_no_seeds_are_no_trees_and_no_crash(grow: Grow) -> None:
@@ -142,9 +142,10 @@ def test_a_tree_that_fails_loses_neither_the_others_nor_what_it_had(grow: Grow, 
 
 def test_when_every_tree_fails_the_first_cause_is_raised(grow: Grow, make_seeds: MakeSeeds) -> None:
     def down(request: Request, sample: int) -> str:
-        raise EngineError("nobody listens")
+        raise EngineError(f"nobody listens to {request.messages[-1].content!r}")
 
-    with pytest.raises(SearchError, match="all 8 trees failed; the first: nobody listens") as caught:
+    message = "all 8 trees failed; the first: nobody listens to 'How many a in banana\\?'"
+    with pytest.raises(SearchError, match=message) as caught:
         grow(down, seeds=make_seeds(*WORDS))
     assert isinstance(caught.value.__cause__, EngineError)
 

@@ -101,11 +101,12 @@ class FickleEngine:
 
     model_digest = "fickle"
 
-    def __init__(self, error: EngineError | None = None) -> None:
+    def __init__(self, error: EngineError | None = None, seconds: float = 0.0) -> None:
         self.error = error
+        self.seconds = seconds
 
     async def complete(self, request: Request) -> Sequence[Completion]:
-        await asyncio.sleep(0)
+        await asyncio.sleep(self.seconds)
         if self.error:
             raise self.error
         return []
@@ -118,10 +119,10 @@ def test_too_few_completions_are_the_engines_fault() -> None:
         asyncio.run(sample(asks, {"generator": FickleEngine(), "critic": FickleEngine()}))
 
 
-def test_the_first_failed_ask_is_the_one_that_is_named() -> None:
+def test_of_several_failed_asks_the_first_is_named_even_if_it_fails_last() -> None:
     writer = PromptWriter("p", "t", SearchConfig(), 0)
     asks = [writer.ask(Tree("t").root, "", kind) for kind in (T, D)]
-    engines = {"generator": FickleEngine(EngineError("first")), "critic": FickleEngine(EngineError("second"))}
+    engines = {"generator": FickleEngine(EngineError("first"), 0.01), "critic": FickleEngine(EngineError("second"))}
     with pytest.raises(EngineError, match="first"):
         asyncio.run(sample(asks, engines))
 

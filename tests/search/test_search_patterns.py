@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from marco_dag.errors import ProfileError
@@ -72,11 +72,19 @@ def test_a_kind_repeats_up_to_its_limit_in_all() -> None:
     assert PATTERNS["c"].next_kinds([S, T, D, T, D], room=9, max_repeats=2) == (A,)
 
 
+def test_no_kind_is_offered_that_a_used_up_one_cuts_off_from_the_answer() -> None:
+    pattern = Pattern("loop", (T,), {T: (D, A), D: (T,)}, None)
+    assert pattern.next_kinds([T], room=9, max_repeats=1) == (A,)
+    assert pattern.next_kinds([T], room=9, max_repeats=2) == (D, A)
+    assert pattern.next_kinds([T, D, T], room=9, max_repeats=2) == (A,)
+
+
 def test_a_forced_thought_needs_room_for_the_way_to_an_answer() -> None:
     assert PATTERNS["a"].may_force(room=3)  # reflection, thinking, answer
     assert not PATTERNS["a"].may_force(room=2)
 
 
+@settings(deadline=None, derandomize=True)
 @given(
     edges=st.dictionaries(st.sampled_from(list(ThoughtKind)), st.sets(st.sampled_from(list(ThoughtKind))), min_size=2),
     max_depth=st.integers(2, 9),

@@ -4,7 +4,7 @@ from marco_dag.engines.protocol import Message
 from marco_dag.errors import ProfileError
 from marco_dag.search import SearchConfig
 from marco_dag.search.prompts import INSTRUCTIONS, OPENINGS, PromptWriter
-from marco_dag.search.tree import ThoughtNode, Tree
+from marco_dag.search.tree import Node, ThoughtNode, Tree
 from marco_dag.thoughts import TAGS, Thought, ThoughtKind
 
 PLAN = "<sub-task>plan</sub-task>"
@@ -14,11 +14,11 @@ def writer(seed: int = 0, tree_id: str = "tree-1", **settings: object) -> Prompt
     return PromptWriter("How many a in banana?", tree_id, SearchConfig.model_validate(settings), seed)
 
 
-def node(tree: Tree, parent: object, kind: ThoughtKind, text: str) -> ThoughtNode:
+def node(tree: Tree, parent: Node, kind: ThoughtKind, text: str) -> ThoughtNode:
     thought = Thought(kind, text)
     return ThoughtNode(
-        node_id=tree.node_id(parent, thought, "generator"),  # type: ignore[arg-type]
-        parent=parent,  # type: ignore[arg-type]
+        node_id=tree.node_id(parent, thought, "generator"),
+        parent=parent,
         thought=thought,
         role="generator",
         model_digest="m",

@@ -134,6 +134,7 @@ def test_a_critic_that_repeats_a_sibling_leads_the_walk_there(grow: Grow) -> Non
     forest = grow(generator, generator, patterns=("b",), children=1, rollouts=20, max_repeats=3)
     siblings = forest.thoughts.group_by("parent_id", "kind", "text").len()
     assert siblings["len"].max() == 1
+    assert set(forest.thoughts["parent_id"]) <= {None, *forest.thoughts["node_id"]}
 
 
 def test_all_answer_siblings_are_checked_at_once(grow: Grow) -> None:
@@ -186,6 +187,16 @@ def test_a_tree_stops_after_its_rollouts(grow: Grow) -> None:
 def test_a_tree_stops_at_its_tokens_within_a_rollout(grow: Grow) -> None:
     row = grow(answering("2"), step, patterns=("a",), children=1, max_tree_tokens=1).trees.row(0, named=True)
     assert (row["rollouts"], row["nodes"], row["stop_reason"]) == (1, 1, "max_tree_tokens")
+
+
+def test_a_forced_thought_counts_towards_the_tokens_at_once(grow: Grow) -> None:
+    def write(request: Request, sample: int) -> str:
+        return "2" + request.stop[0]
+
+    cost = sum(len(f"2</{kind}>") for kind in ("sub-task", "thinking", "answer", "reflection"))
+    forest = grow(write, patterns=("a",), **ONE_WALK, max_tree_tokens=cost)
+    assert forest.thoughts["kind"].to_list()[-1] == "reflection"
+    assert forest.trees.select("tokens", "stop_reason").row(0) == (cost, "max_tree_tokens")
 
 
 def test_discarded_duplicates_cost_their_tokens(grow: Grow) -> None:
