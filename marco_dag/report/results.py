@@ -110,7 +110,10 @@ def lengths_section(profile: Profile, scores: pl.DataFrame, checkpoints: Sequenc
     title, limit = "Length of the responses", profile.evaluation.max_tokens
     if scores.filter(decoding="sampled").is_empty():
         return section(title, gap("No checkpoint has been scored yet."))
-    caption = f"Tokens of the sampled responses. What stands at {limit:,} tokens ran into the limit and was clipped."
+    caption = (
+        "Tokens of the sampled responses; each row has a scale of its own. "
+        f"What stands at {limit:,} tokens ran into the limit and was clipped."
+    )
     return section(title, picture(inline_svg(pictures.response_lengths(scores, checkpoints, limit), caption), caption))
 
 
