@@ -6,7 +6,7 @@ from marco_dag.config import Config
 
 
 class ArchitectureConfig(Config):
-    """The shape of a Qwen2 model, the same for all three roles."""
+    """The shape of a Llama model, the same for all three roles."""
 
     hidden_size: int = Field(128, ge=16)
     """Width, ≥ 16; a multiple of `heads`."""

@@ -51,15 +51,18 @@ def train_miniature_models(config: MiniatureConfig, *, held_out_share: float, se
 def build_model(
     architecture: ArchitectureConfig, tokenizer: "PreTrainedTokenizerFast", *, seed: int
 ) -> "PreTrainedModel":
-    """A Qwen2 model with random weights that depend on `seed` alone, and tied embeddings."""
+    """A Llama model with random weights that depend on `seed` alone, and tied embeddings.
+
+    Not a Qwen2 model: transformers 5 gives every folder of that type Qwen2's own tokenizer, whatever the folder holds.
+    """
     import torch
-    from transformers import Qwen2Config, Qwen2ForCausalLM
+    from transformers import LlamaConfig, LlamaForCausalLM
 
     width = architecture.hidden_size
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        return Qwen2ForCausalLM(
-            Qwen2Config(
+        return LlamaForCausalLM(
+            LlamaConfig(
                 vocab_size=len(tokenizer),
                 hidden_size=width,
                 intermediate_size=width * 8 // 3 // 16 * 16,
