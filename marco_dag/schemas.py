@@ -3,6 +3,8 @@
 Ids are content hashes (`marco_dag.identity`). A table is written with exactly these columns, in this order.
 """
 
+import hashlib
+
 import polars as pl
 
 SEED_BATCHES = pl.Schema(
@@ -143,16 +145,16 @@ SCORES = pl.Schema(
 
 ARTIFACTS = pl.Schema(
     {
-        "artifact_id": pl.String,
-        "asset_key": pl.String,
-        "partition": pl.String,  # null when the asset has none
-        "run_id": pl.String,  # Dagster run
-        "code_version": pl.String,
-        "data_version": pl.String,
-        "rows": pl.Int64,  # null for a checkpoint
-        "path": pl.String,  # relative to the storage root
-        "mlflow_run_id": pl.String,
-        "reused": pl.Boolean,
+        "artifact_id": pl.String(),
+        "asset_key": pl.String(),
+        "partition": pl.String(),  # null when the asset has none
+        "run_id": pl.String(),  # Dagster run
+        "code_version": pl.String(),
+        "data_version": pl.String(),
+        "rows": pl.Int64(),  # null for a checkpoint
+        "path": pl.String(),  # relative to the storage root
+        "mlflow_run_id": pl.String(),
+        "reused": pl.Boolean(),
         "created_at": pl.Datetime("us", "UTC"),
     }
 )
@@ -174,6 +176,9 @@ TABLES: dict[str, pl.Schema] = {
 """Table name → schema, for the tables that are Parquet files (artifacts and their inputs come from lineage events)."""
 
 
+_DIGEST_ROWS = 10_000
+
+
 def conform(frame: pl.DataFrame, table: str) -> pl.DataFrame:
     """`frame` with exactly the columns, order and types of `table`; ValueError names what is missing, extra or null.
 
@@ -187,3 +192,11 @@ def conform(frame: pl.DataFrame, table: str) -> pl.DataFrame:
     if missing or extra:
         raise ValueError(f"table {table}: missing columns {missing}, unknown columns {extra}")
     return frame.select(pl.col(name).cast(dtype) for name, dtype in schema.items())
+
+
+def digest_frame(frame: pl.DataFrame) -> str:
+    """The SHA-256 (64 hex digits) over the columns, their types and the rows in their order: what the frame says."""
+    digest = hashlib.sha256(str(list(frame.schema.items())).encode())
+    for rows in frame.iter_slices(_DIGEST_ROWS):
+        digest.update(rows.write_ndjson().encode())
+    return digest.hexdigest()

@@ -93,6 +93,10 @@ class Storage:
         """The Parquet file of one partition, or of a table without partitions; never outside the table's folder."""
         return self.table_folder(table) / f"{partition_stem(partition)}.parquet"
 
+    def manifest_file(self, asset: str, partition: str | None = None) -> Path:
+        """The JSON file that says which models one partition of an asset, or an asset without partitions, made."""
+        return self.root / "manifests" / escape_segment(asset) / f"{partition_stem(partition)}.json"
+
     def relative(self, path: Path) -> str:
         """`path` relative to the root, with forward slashes; ValueError if it lies elsewhere."""
         return Path(os.path.abspath(path)).relative_to(self.root).as_posix()  # noqa: PTH100

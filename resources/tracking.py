@@ -32,9 +32,9 @@ class MlflowTracking(dg.ConfigurableResource["MlflowTracking"]):
 
     home: dg.ResourceDependency[StorageResource]
     """The storage root; the embedded store lies below it."""
-    tracking_uri: str = Field("")
+    tracking_uri: str = Field(default="")
     """Address of an MLflow server or store; empty takes a sqlite file below the storage root."""
-    experiment: str = Field("marco-dag")
+    experiment: str = Field(default="marco-dag")
     """Name of the MLflow experiment."""
 
     @property

@@ -2,7 +2,7 @@
 
 from marco_dag.seeds.config import SeedsConfig
 from marco_dag.seeds.generated import GENERATED, generated_seeds, held_out_questions
-from marco_dag.seeds.inbox import Inbox, InboxScan, SeedBatch, SkippedFile
+from marco_dag.seeds.inbox import Inbox, InboxScan, SeedBatch, SkippedFile, batch_table
 from marco_dag.seeds.reader import SeedFile, read_seed_file
 
 SEEDS_VERSION = "1"
@@ -17,6 +17,7 @@ __all__ = [
     "SeedFile",
     "SeedsConfig",
     "SkippedFile",
+    "batch_table",
     "generated_seeds",
     "held_out_questions",
     "read_seed_file",

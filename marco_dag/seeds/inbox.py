@@ -9,12 +9,16 @@ import re
 import shutil
 import stat
 import time
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+import polars as pl
 from filelock import FileLock
 
 from marco_dag.identity import digest_file
+from marco_dag.schemas import SEED_BATCHES
+from marco_dag.seeds.generated import GENERATED
 from marco_dag.seeds.reader import SEED_SUFFIXES
 
 _UNFINISHED_SUFFIXES = (".tmp", ".temp", ".part", ".partial", ".crdownload", ".filepart", ".swp", "~")
@@ -96,6 +100,15 @@ class Inbox:
                     ignored.append(SkippedFile(name, "may not be read; change its permissions"))
         return InboxScan(tuple(new), tuple(waiting), tuple(ignored))
 
+    def scan_settled(self) -> InboxScan:
+        """`scan`, and once more after `settle_seconds` if a file was too fresh: for people who drop a file and run."""
+        first = self.scan()
+        if not first.waiting:
+            return first
+        time.sleep(self.settle_seconds)
+        second = self.scan()
+        return InboxScan((*first.new, *second.new), second.waiting, second.ignored)
+
     def batches(self) -> list[SeedBatch]:
         """Every batch ever taken in, by batch key."""
         manifests = sorted(self.copies.glob("*.json"))
@@ -149,6 +162,12 @@ class Inbox:
         partial.replace(copy)
         _write_whole(self.copies / f"{digest}.json", json.dumps(asdict(batch), indent=2))
         return batch
+
+
+def batch_table(batches: Iterable[SeedBatch]) -> pl.DataFrame:
+    """The batch of generated questions, then `batches` (`schemas.SEED_BATCHES`)."""
+    rows = [(GENERATED, GENERATED, None, None), *((b.batch, b.file, b.digest, b.bytes) for b in batches)]
+    return pl.DataFrame(rows, schema=SEED_BATCHES, orient="row")
 
 
 def _write_whole(path: Path, text: str) -> None:

@@ -1,0 +1,20 @@
+"""What a step that runs a model asks of the machine, said once and honoured by whatever runs it.
+
+On one machine the pool keeps such steps from running side by side; on Ray and on Kubernetes the tags reserve a GPU.
+"""
+
+import json
+
+import dagster as dg
+
+GPU_POOL = "gpu"
+"""The concurrency pool; its size is in dagster.yaml."""
+
+GPU_TAGS = {
+    "dagster-ray/config": json.dumps({"num_gpus": 1}),
+    "dagster-k8s/config": json.dumps({"container_config": {"resources": {"limits": {"nvidia.com/gpu": "1"}}}}),
+}
+"""Step tags (`op_tags`) read by dagster-ray and dagster-k8s."""
+
+RETRIES = dg.RetryPolicy(max_retries=2, delay=10, backoff=dg.Backoff.EXPONENTIAL)
+"""For faults of the machine only: `resources.steps` ends a step for good where trying again cannot help."""

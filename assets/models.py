@@ -1,0 +1,80 @@
+"""The models that everything starts from: generator, critic and student."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+import polars as pl
+
+from assets import OWNERS
+from assets._gpu import GPU_POOL, GPU_TAGS, RETRIES
+from assets._pictures import loss_curves
+from marco_dag.engines import checkpoint_digest
+from marco_dag.identity import JsonValue, digest_json
+from marco_dag.miniature import MINIATURE_VERSION, train_miniature_models
+from marco_dag.miniature.models import CURVES
+from marco_dag.store import Artifact
+from resources.models import Model
+from resources.steps import Step, Steps
+
+
+@dg.asset(
+    group_name="models",
+    kinds={"huggingface", "pytorch"},
+    owners=OWNERS,
+    code_version=MINIATURE_VERSION,
+    io_manager_key="models",
+    pool=GPU_POOL,
+    op_tags=GPU_TAGS,
+    retry_policy=RETRIES,
+)
+def base_models(context: dg.AssetExecutionContext, steps: Steps) -> Iterator[dg.MaterializeResult[Any]]:
+    """Generator, critic and base student: the profile's Hugging Face models, or tiny ones trained from scratch."""
+    with steps.open(context) as step:
+        sources = step.profile.models.model_dump()
+        trained = _train_embedded(step) if "miniature" in sources.values() else None
+        models = {
+            role: _embedded(step, trained, role) if source == "miniature" and trained else _external(source)
+            for role, source in sources.items()
+        }
+        yield step.finish(
+            models,
+            data_version=digest_json({role: model.digest for role, model in models.items()}),
+            artifact=trained,
+            metadata={"loss": loss_curves(read_curves(trained.path)) if trained else "not trained here"},
+        )
+
+
+def _train_embedded(step: Step) -> Artifact:
+    config, share, seed = step.profile.miniature, step.profile.seeds.held_out_share, step.profile.seed
+    key: dict[str, JsonValue] = {
+        "config": config.model_dump(mode="json"),
+        "held_out_share": share,
+        "seed": seed,
+        "code": MINIATURE_VERSION,
+    }
+
+    def train(folder: Path) -> None:
+        train_miniature_models(config, held_out_share=share, seed=seed, folder=folder)
+
+    trained = step.reuse_or_make("models", key, train)
+    for role, curve in read_curves(trained.path).items():
+        step.run.log_curve(curve.rename({name: f"{role}/{name}" for name in curve.columns if name != "step"}))
+    return trained
+
+
+def _embedded(step: Step, trained: Artifact, role: str) -> Model:
+    folder = trained.path / role
+    return Model.in_storage(folder, checkpoint_digest(folder), step.storage)
+
+
+def _external(source: str) -> Model:
+    location = str(Path(source).resolve()) if Path(source).is_dir() else source
+    return Model(location, checkpoint_digest(location), stored=False)
+
+
+def read_curves(folder: Path) -> dict[str, pl.DataFrame]:
+    """The loss curve of each embedded model, by role."""
+    curves = pl.read_parquet(folder / CURVES)
+    return {str(role): curve.drop("role") for (role,), curve in curves.partition_by("role", as_dict=True).items()}

@@ -1,0 +1,24 @@
+"""What the assets are partitioned by: batches of seeds, second-stage recipes, scored checkpoints.
+
+Batches come and go with the files that users bring. Recipes and checkpoints are those of the profile that
+`MARCO_PROFILE` names, read when the code location loads.
+"""
+
+import dagster as dg
+
+from resources.profile import chosen_profile
+
+SEED_BATCHES = dg.DynamicPartitionsDefinition(name="seed_batches")
+"""One partition a batch: `generated`, and one for every seeds file that was taken in."""
+
+RECIPES = dg.StaticPartitionsDefinition(list(chosen_profile().recipes))
+"""One partition a second-stage recipe."""
+
+CHECKPOINTS = dg.StaticPartitionsDefinition(list(chosen_profile().checkpoints))
+"""One partition a scored checkpoint: `base`, `sft`, then the recipes."""
+
+ALL_BATCHES = dg.AllPartitionMapping()
+"""Training takes every batch there is."""
+
+OWN_RECIPE = dg.StaticPartitionMapping({recipe: recipe for recipe in RECIPES.get_partition_keys()})
+"""The scores of a recipe need that recipe's checkpoint; those of `base` and `sft` need none."""

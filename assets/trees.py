@@ -1,0 +1,113 @@
+"""Search trees: what the generator and the critic thought about every question of a batch."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import dagster as dg
+import polars as pl
+
+from assets import OWNERS
+from assets._checks import SCHEMA, blocking, schema_holds
+from assets._gpu import GPU_POOL, GPU_TAGS, RETRIES
+from assets.partitions import SEED_BATCHES
+from marco_dag.engines import RoleEngines
+from marco_dag.identity import JsonValue
+from marco_dag.schemas import digest_frame
+from marco_dag.search import SEARCH_VERSION, search_trees
+from marco_dag.store import Artifact
+from resources.engines import EnginesResource
+from resources.models import Models
+from resources.steps import Step, Steps
+
+_GROUP = "search"
+_KINDS = {"pytorch", "polars", "parquet"}
+
+
+@dg.multi_asset(
+    specs=[
+        dg.AssetSpec(
+            "mcts_trees",
+            description="One search a question: its pattern, how far it came, how many answers were right and wrong.",
+            deps=["seed_prompts", "base_models"],
+            metadata={"table": "trees"},
+            group_name=_GROUP,
+            kinds=_KINDS,
+            owners=OWNERS,
+            code_version=SEARCH_VERSION,
+        ).with_io_manager_key("tables"),
+        dg.AssetSpec(
+            "thoughts",
+            description="Every node of every tree: its text, who wrote it, its visits, its value, its verdict.",
+            deps=["seed_prompts", "base_models"],
+            group_name=_GROUP,
+            kinds=_KINDS,
+            owners=OWNERS,
+            code_version=SEARCH_VERSION,
+        ).with_io_manager_key("tables"),
+    ],
+    ins={"seed_prompts": dg.AssetIn("seed_prompts"), "base_models": dg.AssetIn("base_models")},
+    name="tree_search",
+    partitions_def=SEED_BATCHES,
+    check_specs=[blocking(SCHEMA, "mcts_trees"), blocking(SCHEMA, "thoughts")],
+    pool=GPU_POOL,
+    op_tags=GPU_TAGS,
+    retry_policy=RETRIES,
+)
+def mcts_trees(
+    context: dg.AssetExecutionContext,
+    seed_prompts: pl.DataFrame,
+    base_models: Models,
+    steps: Steps,
+    engines: EnginesResource,
+) -> Iterator[dg.MaterializeResult[pl.DataFrame]]:
+    """Search every question of the batch with two models."""
+    with steps.open(context) as step:
+        grown = _search(step, seed_prompts, base_models, engines)
+        trees, thoughts = (pl.read_parquet(grown.path / f"{table}.parquet") for table in ("trees", "thoughts"))
+        found = {
+            "solved": trees.filter(pl.col("correct") > 0).height,
+            "right and wrong": trees.filter((pl.col("correct") > 0) & (pl.col("wrong") > 0)).height,
+            "failed": trees.filter(pl.col("stop_reason").str.starts_with("failed")).height,
+            "sampled tokens": int(trees["tokens"].sum()),
+        }
+        step.run.log_metrics(found)
+        yield step.finish(
+            trees,
+            output="mcts_trees",
+            data_version=grown.id,
+            artifact=grown,
+            metadata={**found, "stopped because": dict(trees["stop_reason"].value_counts(sort=True).rows())},
+            checks=[schema_holds(trees, "trees")],
+        )
+        yield step.finish(
+            thoughts,
+            output="thoughts",
+            data_version=grown.id,
+            artifact=grown,
+            metadata={
+                "kinds": dict(thoughts["kind"].value_counts(sort=True).rows()),
+                "kept out of training": thoughts["defect"].count(),
+            },
+            checks=[schema_holds(thoughts, "thoughts")],
+        )
+
+
+def _search(step: Step, seeds: pl.DataFrame, models: Models, engines: EnginesResource) -> Artifact:
+    profile = step.profile
+    key: dict[str, JsonValue] = {
+        "seeds": digest_frame(seeds),
+        "models": {role: models[role].digest for role in ("generator", "critic")},
+        "config": profile.search.model_dump(mode="json", exclude={"trees_in_flight"}),
+        "seed": profile.seed,
+        "code": SEARCH_VERSION,
+    }
+
+    def search(folder: Path) -> None:
+        generator, critic = (models[role].path(step.storage) for role in ("generator", "critic"))
+        with engines.open(generator, profile.engine) as writer, engines.open(critic, profile.engine) as reviewer:
+            roles: RoleEngines = {"generator": writer, "critic": reviewer}
+            forest = search_trees(seeds, roles, profile.search, seed=profile.seed)
+        forest.trees.write_parquet(folder / "trees.parquet")
+        forest.thoughts.write_parquet(folder / "thoughts.parquet")
+
+    return step.reuse_or_make("trees", key, search)

@@ -1,0 +1,36 @@
+"""Engines, tokenizers and checkpoints as a resource: what a step opens to make a model write."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+import dagster as dg
+
+from marco_dag.curation import Encode
+from marco_dag.engines import Engine, EngineConfig, load_engine
+
+
+class EnginesResource(dg.ConfigurableResource["EnginesResource"]):
+    """Opens engines in this process."""
+
+    device: str = ""
+    """Where models run in this deployment, `cpu`, `cuda` or `mps`; empty leaves it to the profile."""
+
+    @contextmanager
+    def open(self, model: str, config: EngineConfig) -> Iterator[Engine]:
+        """The engine over a checkpoint folder or a name on the hub, for the length of the `with` block."""
+        settings = config.model_dump() | ({"device": self.device} if self.device else {})
+        yield load_engine(model, EngineConfig.model_validate(settings))
+
+    def encoder(self, model: str) -> Encode:
+        """The model's tokenizer: texts → their token ids, without special tokens."""
+        from transformers import AutoTokenizer
+
+        tokenizer = AutoTokenizer.from_pretrained(model)
+
+        def encode(texts: Sequence[str]) -> list[list[int]]:
+            if not texts:
+                return []
+            ids: list[list[int]] = tokenizer(list(texts), add_special_tokens=False)["input_ids"]
+            return ids
+
+        return encode

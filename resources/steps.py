@@ -1,0 +1,134 @@
+"""What every step opens first and closes last: the profile, the artifact store, one MLflow run, one lineage event.
+
+An asset opens a step, calls the library, and yields `step.finish(...)`. Errors of the library end the step for good;
+faults of the machine (a lost connection, a full or stale disk) leave it to be tried again.
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+import polars as pl
+
+from marco_dag.errors import MarcoError
+from marco_dag.identity import JsonValue
+from marco_dag.profiles import Profile
+from marco_dag.schemas import digest_frame
+from marco_dag.storage import Storage
+from marco_dag.store import Artifact, ArtifactStore
+from resources.lineage import LineageResource
+from resources.models import Models
+from resources.profile import ProfileResource
+from resources.storage import StorageResource
+from resources.tracked_step import TrackedStep
+from resources.tracking import MlflowTracking
+
+_PERMANENT = (FileNotFoundError, FileExistsError, PermissionError, IsADirectoryError, NotADirectoryError)
+"""Operating-system errors that come back however often one tries."""
+
+
+@dataclass(frozen=True)
+class Step:
+    """An asset's step on its way."""
+
+    context: dg.AssetExecutionContext
+    profile: Profile
+    storage: Storage
+    run: TrackedStep
+    """Its MLflow run."""
+    _lineage: LineageResource
+
+    def reuse_or_make(self, kind: str, key: Mapping[str, JsonValue], make: Callable[[Path], None]) -> Artifact:
+        """The stored artifact of `kind` for `key`, made where there is none; the log says which it was."""
+        self.run.log_params(key)
+        artifact = ArtifactStore(self.storage.artifacts).get_or_make(kind, key, make)
+        what = "reused, had cost" if artifact.reused else "made in"
+        self.context.log.info(f"{artifact.id}: {what} {artifact.seconds:.1f} s")
+        return artifact
+
+    def finish(
+        self,
+        value: pl.DataFrame | Models | Path,
+        *,
+        data_version: str | None = None,
+        output: str | None = None,
+        artifact: Artifact | None = None,
+        metadata: Mapping[str, Any] | None = None,
+        checks: Sequence[dg.AssetCheckResult] = (),
+    ) -> dg.MaterializeResult[Any]:
+        """Record the lineage of `value`: a table, models, or a file that the step wrote; returns what to yield.
+
+        `data_version` identifies the content; a frame's is a digest of its rows where none is given. `output` names the
+        asset where the step makes several.
+        """
+        key = dg.AssetKey(output) if output else self.context.asset_key
+        rows = value.height if isinstance(value, pl.DataFrame) else None
+        if data_version is None:
+            assert isinstance(value, pl.DataFrame)
+            data_version = digest_frame(value)
+        self._lineage.record(
+            self.context,
+            output=key,
+            data_version=data_version,
+            rows=rows,
+            path=self._path(key, value),
+            mlflow_run_id=self.run.run_id,
+            reused=artifact is not None and artifact.reused,
+        )
+        told: dict[str, Any] = {"mlflow_run": self.run.run_id, **(metadata or {})}
+        if artifact is not None:
+            told |= {"artifact": artifact.id, "reused": artifact.reused, "seconds": artifact.seconds}
+        stored: dict[str, Any] = {} if isinstance(value, Path) else {"value": value}
+        return dg.MaterializeResult(
+            asset_key=key,
+            data_version=dg.DataVersion(data_version),
+            metadata=told,
+            check_results=list(checks),
+            **stored,
+        )
+
+    def _path(self, key: dg.AssetKey, value: pl.DataFrame | Models | Path) -> str:
+        if isinstance(value, Path):
+            return self.storage.relative(value)
+        partition = self.context.partition_key if self.context.has_partition_key else None
+        if isinstance(value, pl.DataFrame):
+            table = self.context.assets_def.specs_by_key[key].metadata.get("table", key.path[-1])
+            return self.storage.relative(self.storage.table_file(str(table), partition))
+        return self.storage.relative(self.storage.manifest_file(key.to_user_string(), partition))
+
+
+class Steps(dg.ConfigurableResource["Steps"]):
+    """Opens steps."""
+
+    home: dg.ResourceDependency[StorageResource]
+    """Where everything is kept."""
+    profile: dg.ResourceDependency[ProfileResource]
+    """What models and how much work."""
+    lineage: dg.ResourceDependency[LineageResource]
+    """Where materializations are recorded."""
+    tracking: dg.ResourceDependency[MlflowTracking]
+    """Where parameters and metrics are logged."""
+
+    @contextmanager
+    def open(self, context: dg.AssetExecutionContext) -> Iterator[Step]:
+        """A step for the length of the `with` block.
+
+        dg.Failure without retries where the library refuses, or the code is wrong; other errors of the operating system
+        and the network are left to the asset's retry policy.
+        """
+        try:
+            with self.tracking.step_run(context) as run:
+                yield Step(context, self.profile.profile, self.home.storage, run, self.lineage)
+        except MarcoError as error:
+            raise dg.Failure(str(error), allow_retries=False) from error
+        except dg.Failure:
+            raise
+        except OSError as error:
+            if isinstance(error, _PERMANENT):
+                raise dg.Failure(str(error), allow_retries=False) from error
+            raise
+        except Exception as error:
+            raise dg.Failure(f"{type(error).__name__}: {error}", allow_retries=False) from error
