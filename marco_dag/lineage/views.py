@@ -108,9 +108,8 @@ def _base_views(storage: Storage) -> Iterator[str]:
 
 
 def _asset_graph_views() -> Iterator[str]:
-    """What the views know of the asset graph, as views: a table's producers, a checkpoint's asset."""
-    producers = sorted({(table, key) for table, asset in PRODUCERS.items() for key in (asset, table)})
-    yield f"CREATE VIEW table_producers (table_name, asset_key) AS {_values(producers)}"
+    """What the views know of the asset graph, as views: a table's producer, a checkpoint's asset."""
+    yield f"CREATE VIEW table_producers (table_name, asset_key) AS {_values(sorted(PRODUCERS.items()))}"
     yield f"CREATE VIEW checkpoint_assets (checkpoint, asset_key) AS {_values(sorted(CHECKPOINT_ASSETS.items()))}"
     yield f"CREATE VIEW recipe_asset (asset_key) AS {_values([(RECIPE_ASSET,)])}"
 

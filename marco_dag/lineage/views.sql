@@ -41,18 +41,18 @@ SELECT 'preference_pairs', pair_id, chosen_chain_id, 'chosen', chosen_rank, seed
 UNION ALL
 SELECT 'preference_pairs', pair_id, rejected_chain_id, 'rejected', chosen_rank, seed_id, batch FROM preference_pairs;
 
--- The artifact behind each scored checkpoint. `exact`: its data version is the digest that was scored; else the newest.
+-- The artifact behind each scored checkpoint: the one that the newest materialization of its scores was made from.
 CREATE VIEW checkpoint_artifacts AS
-SELECT s.checkpoint, s.checkpoint_digest, a.artifact_id, a.data_version = s.checkpoint_digest AS exact
-FROM (SELECT DISTINCT checkpoint, checkpoint_digest FROM scores) s
+SELECT DISTINCT s.checkpoint, s.checkpoint_digest, a.artifact_id
+FROM scores s
 LEFT JOIN checkpoint_assets k ON k.checkpoint = s.checkpoint
-JOIN artifacts a ON CASE
+JOIN table_producers u ON u.table_name = 'scores'
+JOIN latest_artifacts b ON b.asset_key = u.asset_key AND (b.partition = s.checkpoint OR b.partition IS NULL)
+JOIN artifact_inputs i ON i.artifact_id = b.artifact_id
+JOIN artifacts a ON a.artifact_id = i.input_artifact_id AND CASE
     WHEN k.asset_key IS NOT NULL THEN a.asset_key = k.asset_key
     ELSE a.asset_key = (SELECT asset_key FROM recipe_asset) AND a.partition = s.checkpoint
-END
-QUALIFY row_number() OVER (
-    PARTITION BY s.checkpoint, s.checkpoint_digest ORDER BY exact DESC, a.created_at DESC, a.artifact_id DESC
-) = 1;
+END;
 
 -- The materializations of training sets that each checkpoint artifact was trained on, its SFT stage included.
 -- `current`: what lies in the table today is still what was trained on.
@@ -74,15 +74,14 @@ JOIN table_producers u ON u.asset_key = d.asset_key
 WHERE (u.table_name = 'cot_set' AND s.asset_key = (SELECT asset_key FROM checkpoint_assets WHERE checkpoint = 'sft'))
    OR (u.table_name = 'preference_pairs' AND s.asset_key = (SELECT asset_key FROM recipe_asset));
 
--- What is behind each scored checkpoint: one row a thought of a chain it was trained on, with the model that wrote the
--- thought and the seed the chain answers.
-CREATE VIEW checkpoint_origins AS
+-- What each checkpoint artifact was trained on: one row a thought of a chain, with the model that wrote the thought and
+-- the seed that the chain answers.
+CREATE VIEW training_origins AS
 SELECT
-    c.checkpoint, c.checkpoint_digest, c.artifact_id AS checkpoint_artifact_id,
-    t.training_table, t.training_artifact_id, t.current, e.example_id, e.part, e.chosen_rank, e.chain_id,
+    t.checkpoint_artifact_id, t.training_table, t.training_artifact_id, t.current,
+    e.example_id, e.part, e.chosen_rank, e.chain_id,
     h.tree_id, h.node_id, h.position, h.kind, h.role, h.model_digest, e.seed_id, p.source AS seed_source, e.batch
-FROM checkpoint_artifacts c
-JOIN training_sets t ON t.checkpoint_artifact_id = c.artifact_id
+FROM training_sets t
 JOIN training_examples e
     ON e.training_table = t.training_table AND (t.partition IS NULL OR e.batch = t.partition)
 LEFT JOIN chain_thoughts h ON h.chain_id = e.chain_id
@@ -90,6 +89,9 @@ LEFT JOIN seed_prompts p ON p.seed_id = e.seed_id;
 
 -- The same for each score: filter by checkpoint, question_id, decoding and sample, then ask for what you want to know.
 CREATE VIEW score_origins AS
-SELECT s.benchmark, s.question_id, s.decoding, s.sample, s.correct, s.answered, o.*
-FROM scores s JOIN checkpoint_origins o
-    ON o.checkpoint = s.checkpoint AND o.checkpoint_digest IS NOT DISTINCT FROM s.checkpoint_digest;
+SELECT
+    s.checkpoint, s.checkpoint_digest, s.benchmark, s.question_id, s.decoding, s.sample, s.correct, s.answered, o.*
+FROM scores s
+JOIN checkpoint_artifacts c
+    ON c.checkpoint = s.checkpoint AND c.checkpoint_digest IS NOT DISTINCT FROM s.checkpoint_digest
+JOIN training_origins o ON o.checkpoint_artifact_id = c.artifact_id;
