@@ -29,6 +29,7 @@ check: install-dev  ## Lint, check the formatting and the types
 	@.venv/bin/ruff check .
 	@.venv/bin/ruff format --check .
 	@.venv/bin/mypy
+	@.venv/bin/mypy scripts
 
 bench: install-dev  ## Measure; table and build/bench.json (choose some: make bench ONLY="definitions demo")
 	@$(PYTHON) -m benchmarks $(ONLY)
