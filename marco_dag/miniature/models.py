@@ -68,7 +68,7 @@ def build_model(
                 intermediate_size=width * 8 // 3 // 16 * 16,
                 num_hidden_layers=architecture.layers,
                 num_attention_heads=architecture.heads,
-                num_key_value_heads=architecture.heads,
+                num_key_value_heads=architecture.key_value_heads,
                 max_position_embeddings=architecture.max_positions,
                 tie_word_embeddings=True,
                 pad_token_id=tokenizer.pad_token_id,
