@@ -1,4 +1,5 @@
 import asyncio
+import random
 import re
 from collections.abc import Callable, Sequence
 
@@ -11,6 +12,8 @@ from marco_dag.engines.scripted import ScriptedEngine
 from marco_dag.errors import EngineError, ProfileError, SearchError
 from marco_dag.schemas import SEED_PROMPTS, THOUGHTS, TREES
 from marco_dag.search import Forest, SearchConfig, TreeSearch, grow_forest, search_trees
+from marco_dag.tasks.protocol import Question, Reference, Verdict
+from marco_dag.thoughts import extract_answer
 
 Grow = Callable[..., Forest]
 MakeSeeds = Callable[..., pl.DataFrame]
@@ -222,3 +225,30 @@ def test_finished_trees_are_reported_as_they_come(make_seeds: MakeSeeds) -> None
     )
     assert sorted(search.tree.tree_id for search in finished) == sorted(forest.trees["tree_id"])
     assert all(search.stop_reason for search in finished)
+
+
+class Echo:
+    """A task of the user's own: the answer is the prompt."""
+
+    name = "echo"
+
+    def generate(self, rng: random.Random) -> Question:
+        return Question("x", {})
+
+    def check_reference(self, reference: Reference) -> None:
+        pass
+
+    def verify(self, response: str, reference: Reference) -> Verdict:
+        right = extract_answer(response) == reference["say"]
+        return Verdict("correct" if right else "wrong", "echoed" if right else "not echoed")
+
+
+def test_a_task_of_the_users_own_can_be_searched() -> None:
+    seeds = pl.DataFrame(
+        [("seed-1", "echo", "Say x", '{"say": "x"}', "mine", "train", "b")], SEED_PROMPTS, orient="row"
+    )
+    engine = ScriptedEngine(lambda request, _sample: "x" + request.stop[0])
+    engines = {"generator": engine, "critic": engine}
+    forest = search_trees(seeds, engines, SearchConfig(openings={}), seed=0, tasks={"echo": Echo()})
+    assert forest.trees["correct"].item() > 0
+    assert set(forest.thoughts["verdict"].drop_nulls()) == {"echoed"}
