@@ -18,11 +18,15 @@ from resources.tracking import MlflowTracking
 DEPLOYMENT_VARIABLE = "MARCO_DEPLOYMENT"
 """Environment variable that names the deployment; without it, `laptop`."""
 
+TRACKING_VARIABLE = "MARCO_MLFLOW_URI"
+"""Environment variable with the address of an MLflow server; without it, runs go into a file below the storage root."""
+
 
 def _laptop() -> dict[str, object]:
     home = StorageResource()
     profile = ProfileResource.configure_at_launch()
-    steps = Steps(home=home, profile=profile, lineage=LineageResource(home=home), tracking=MlflowTracking(home=home))
+    tracking = MlflowTracking(home=home, tracking_uri=os.environ.get(TRACKING_VARIABLE, ""))
+    steps = Steps(home=home, profile=profile, lineage=LineageResource(home=home), tracking=tracking)
     return {
         "home": home,
         "profile": profile,

@@ -11,7 +11,7 @@ PAGE = ROOT / "docs" / "tree.md"
 PACKAGES = ("marco_dag", "resources", "assets", "benchmarks", "scripts")
 HEADER = """# Where is what
 
-Made by `scripts/tree.py` from the modules' own first lines. Tests lie in `tests/`, in folders of the packages' names."""
+Made by `scripts/tree.py` from the modules' own first lines. Tests lie in `tests/`, in folders of the same names."""
 
 
 def page() -> str:

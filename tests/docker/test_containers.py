@@ -11,6 +11,10 @@ import yaml
 from dagster._core.instance.config import dagster_instance_config
 from packaging.specifiers import SpecifierSet
 
+from marco_dag.storage import HOME_VARIABLE
+from resources.deployments import DEPLOYMENT_VARIABLE, TRACKING_VARIABLE
+from resources.profile import PROFILE_VARIABLE
+
 ROOT = Path(__file__).parent.parent.parent
 FOLDER = ROOT / "docker"
 COMPOSE = yaml.safe_load((FOLDER / "compose.yaml").read_text())
@@ -93,6 +97,11 @@ class TestDagsterFiles:
         wanted = {v["env"] for v in config["storage"]["postgres"]["postgres_db"].values() if isinstance(v, dict)}
         for name in ("code", "webserver", "daemon"):
             assert wanted <= set(SERVICES[name]["environment"]), name
+
+    def test_code_location_reads_every_variable_of_ours(self):
+        known = {PROFILE_VARIABLE, TRACKING_VARIABLE, HOME_VARIABLE, DEPLOYMENT_VARIABLE}
+        given = {*SERVICES["code"]["environment"], *re.findall(r"\b(MARCO_\w+)=", DOCKERFILE)}
+        assert {name for name in given if name.startswith("MARCO_")} <= known
 
     def test_workspace_names_the_service_and_the_port_of_the_code_location(self):
         workspace = yaml.safe_load((FOLDER / "workspace.yaml").read_text())
