@@ -12,3 +12,6 @@ CHECKPOINT_ASSETS: dict[str, str] = {"base": "base_models", "sft": "sft_checkpoi
 
 RECIPE_ASSET = "dpo_checkpoint"
 """Key of the asset whose partitions are the second-stage recipes: every scored checkpoint of another name."""
+
+TRAINED_ASSETS = frozenset({CHECKPOINT_ASSETS["sft"], RECIPE_ASSET})
+"""Keys of the assets that are trained on a training set."""

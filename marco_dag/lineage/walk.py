@@ -12,7 +12,7 @@ from marco_dag.errors import LineageError
 from marco_dag.identity import JsonValue
 from marco_dag.lineage.events import LineageLog, Materialization
 from marco_dag.lineage.origin import Origin
-from marco_dag.lineage.producers import PRODUCERS
+from marco_dag.lineage.producers import PRODUCERS, TRAINED_ASSETS
 from marco_dag.lineage.resolve import newest, resolve
 from marco_dag.lineage.views import connect
 from marco_dag.storage import Storage
@@ -92,7 +92,8 @@ class _Walk:
         def made_from() -> Iterator[Origin]:
             if current:
                 yield from self._content(event)
-            yield from self._training(event)
+            if event.asset_key in TRAINED_ASSETS:
+                yield from self._training(event)
             yield from self.artifacts([self._events[i] for i in event.inputs if i in self._events])
 
         return self._once("artifact", event.artifact_id, facts, made_from)
