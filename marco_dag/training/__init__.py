@@ -1,1 +1,21 @@
-"""SFT and the joint cDPO objective with prefix masking."""
+"""SFT and the joint cDPO objective with prefix masking (paper §3.3), on TRL.
+
+Two stages with one shape: a checkpoint folder and a table go in, an ordinary Hugging Face folder comes out, and a call
+that was killed goes on where it stopped. Importing this package is cheap; torch and TRL load with the first call.
+"""
+
+from marco_dag.training.config import LoraConfig, RecipeConfig, SftConfig, StageConfig
+from marco_dag.training.stages import TRAINING_VERSION, train_recipe, train_sft
+from marco_dag.training.summary import TrainingSummary, read_summary
+
+__all__ = [
+    "TRAINING_VERSION",
+    "LoraConfig",
+    "RecipeConfig",
+    "SftConfig",
+    "StageConfig",
+    "TrainingSummary",
+    "read_summary",
+    "train_recipe",
+    "train_sft",
+]

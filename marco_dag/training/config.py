@@ -2,7 +2,7 @@
 
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from marco_dag.config import Config
 from marco_dag.curation.config import LengthRank
@@ -41,6 +41,14 @@ class StageConfig(Config):
     bf16: bool = False
     """Train in bfloat16 mixed precision."""
 
+    @model_validator(mode="after")
+    def _micro_batches_are_equal(self) -> "StageConfig":
+        if self.batch_size % self.gradient_accumulation:
+            raise ValueError(
+                f"gradient_accumulation: {self.gradient_accumulation} does not divide batch_size {self.batch_size}"
+            )
+        return self
+
 
 class SftConfig(StageConfig):
     """The first stage: supervised fine-tuning on the balanced CoT set."""
@@ -54,6 +62,8 @@ class RecipeConfig(StageConfig):
 
     description: str
     """One line for the results table."""
+    candidate: bool = True
+    """Whether the checkpoint is meant to be used: too high a no-answer rate then fails its check, else it only warns."""
     learning_rate: float = Field(1e-6, gt=0)
     """Peak learning rate; TRL's default for DPO is 1e-6."""
     chosen: LengthRank = "shortest"
@@ -68,3 +78,9 @@ class RecipeConfig(StageConfig):
     """α of the joint objective, ≥ 0; the paper found 1 best."""
     prefix_masking: Literal["none", "dpo"] = "none"
     """`dpo` leaves the tokens that chosen and rejected share out of every log-probability of the preference term."""
+
+    @model_validator(mode="after")
+    def _something_is_learnt(self) -> "RecipeConfig":
+        if self.preference_weight == 0 and self.sft_weight == 0:
+            raise ValueError("preference_weight and sft_weight are both 0: give at least one of them a weight")
+        return self
