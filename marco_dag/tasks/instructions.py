@@ -47,7 +47,7 @@ class InstructionsTask:
             if rule in ("first", "last") and not (isinstance(value, str) and len(value) == 1 and value.isalpha()):
                 raise ValueError(f"{rule}: must be one letter")
             allowed: Mapping[str, str] | None = {"case": _CASES, "order": _ORDERS}.get(rule)
-            if allowed is not None and value not in allowed:
+            if allowed is not None and not (isinstance(value, str) and value in allowed):
                 raise ValueError(f"{rule}: must be one of {', '.join(allowed)}")
 
     def verify(self, response: str, reference: Reference) -> Verdict:

@@ -1,0 +1,91 @@
+"""Generated questions: distinct, balanced, and never in both splits."""
+
+import random
+from collections import Counter
+
+import pytest
+
+from marco_dag.errors import TaskError
+from marco_dag.identity import canonical_json
+from marco_dag.tasks import TASKS, Question, generate_questions, get_task, is_held_out
+
+SHARE = 0.25
+EVERY_TASK = pytest.mark.parametrize("name", TASKS)
+
+
+@EVERY_TASK
+def test_every_task_has_hundreds_of_held_out_questions_and_none_is_trained_on(name: str) -> None:
+    held_out = generate_questions(TASKS[name], 400, split="held_out", share=SHARE, seed=0)
+    train = generate_questions(TASKS[name], 1000, split="train", share=SHARE, seed=0)
+    prompts = {question.prompt for question in held_out}
+    assert len(prompts) == 400
+    assert prompts.isdisjoint(question.prompt for question in train)
+    assert all(is_held_out(prompt, SHARE) for prompt in prompts)
+
+
+@EVERY_TASK
+def test_the_same_seed_gives_the_same_questions_and_a_larger_count_begins_with_them(name: str) -> None:
+    few = generate_questions(TASKS[name], 20, split="train", share=SHARE, seed=3)
+    many = generate_questions(TASKS[name], 40, split="train", share=SHARE, seed=3)
+    other = generate_questions(TASKS[name], 20, split="train", share=SHARE, seed=4)
+    assert many[:20] == few
+    assert other != few
+
+
+@EVERY_TASK
+def test_no_answer_is_right_for_a_third_of_the_questions(name: str) -> None:
+    """A model that always says the same must not look able."""
+    guesses = {
+        "letters": [str(count) for count in range(7)],
+        "arithmetic": [str(total) for total in range(20, 199)],
+        "blocksworld": [f"{block}/{support}" for block in "ABCD" for support in "ABCDT" if block != support],
+        "instructions": ["bat bet", "TAB TEB TIB", "Mon Man"],
+    }
+    rng = random.Random(0)
+    questions = [TASKS[name].generate(rng) for _ in range(1500)]
+    for guess in guesses[name]:
+        correct = sum(_is_right(name, question, guess) for question in questions)
+        assert correct / len(questions) < 0.35
+
+
+def test_letter_counts_are_equally_likely() -> None:
+    rng = random.Random(0)
+    counts = Counter(_count(TASKS["letters"].generate(rng)) for _ in range(4000))
+    assert sorted(counts) == [0, 1, 2, 3]
+    assert all(abs(share / 4000 - 0.25) < 0.03 for share in counts.values())
+
+
+@EVERY_TASK
+def test_a_generated_reference_is_json_and_passes_the_check_for_users_references(name: str) -> None:
+    rng = random.Random(0)
+    for _ in range(50):
+        question = TASKS[name].generate(rng)
+        canonical_json(question.reference)
+        TASKS[name].check_reference(question.reference)
+
+
+def test_the_held_out_share_is_met_and_nested() -> None:
+    prompts = [f"prompt {number}" for number in range(4000)]
+    small = {prompt for prompt in prompts if is_held_out(prompt, 0.1)}
+    large = {prompt for prompt in prompts if is_held_out(prompt, 0.25)}
+    assert small < large
+    assert abs(len(large) / len(prompts) - 0.25) < 0.03
+
+
+def test_a_space_that_is_too_small_is_named_instead_of_searched_for_ever() -> None:
+    with pytest.raises(TaskError, match=r"'instructions' has about \d+ distinct held_out questions.* 5000 are asked"):
+        generate_questions(TASKS["instructions"], 5000, split="held_out", share=SHARE, seed=0)
+
+
+def test_an_unknown_task_is_answered_with_the_known_ones() -> None:
+    assert get_task("letters") is TASKS["letters"]
+    with pytest.raises(TaskError, match="'sums'; known: letters, arithmetic, blocksworld, instructions"):
+        get_task("sums")
+
+
+def _is_right(name: str, question: Question, answer: str) -> bool:
+    return TASKS[name].verify(f"<answer>{answer}</answer>", question.reference).outcome == "correct"
+
+
+def _count(question: Question) -> int:
+    return str(question.reference["word"]).count(str(question.reference["letter"]))

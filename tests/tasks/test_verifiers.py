@@ -1,0 +1,194 @@
+"""What is right, what is wrong, what is no answer; hostile text gets a verdict too."""
+
+import time
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from marco_dag.tasks import TASKS, Reference
+from marco_dag.tasks.blocksworld import legal_moves, shortest_plan
+from marco_dag.thoughts import TAGS
+
+TOWER: Reference = {"start": {"A": "T", "B": "A", "C": "B", "D": "T"}, "goal": {"A": "D"}}
+RULES: Reference = {"count": 2, "case": "upper", "first": "b", "last": "t", "order": "alphabetical"}
+REFERENCES: dict[str, Reference] = {
+    "letters": {"word": "balloon", "letter": "l"},
+    "arithmetic": {"answer": 85},
+    "blocksworld": TOWER,
+    "instructions": RULES,
+}
+
+ODDITIES = ("85", "A/D", "BAT", "\x00", "\u202e", "\ud800")
+LONG_UNITS = ("<answer>", "</answer>", "<answer><thinking>", "9", "A/", "C/T C/D ", "BAT ", "\x00", " ")
+
+
+@pytest.mark.parametrize(
+    ("name", "answer"),
+    [
+        ("letters", "2"),
+        ("letters", " 2. "),
+        ("letters", "The answer is: 2"),
+        ("arithmetic", "85"),
+        ("arithmetic", "+085"),
+        ("blocksworld", "C/T B/T A/D"),
+        ("blocksworld", "C/D B/T C/B A/D"),
+        ("blocksworld", "C/T\nC/D C/T B/T\tA/D"),
+        ("instructions", "BAT BET"),
+        ("instructions", "the answer is BRAT\nBUST"),
+    ],
+)
+def test_a_right_answer_is_right_however_it_is_reached(name: str, answer: str) -> None:
+    assert _outcome(name, f"<thinking>9</thinking><answer>{answer}</answer>") == "correct"
+
+
+@pytest.mark.parametrize(
+    ("name", "answer", "reason"),
+    [
+        ("letters", "3", "expected 2, found '3'"),
+        ("letters", "two", "'two', which is no integer"),
+        ("letters", "", "'', which is no integer"),
+        ("arithmetic", "-85", "expected 85"),
+        ("arithmetic", "85 86", "no integer"),
+        ("arithmetic", "٨٥", "no integer"),
+        ("arithmetic", "9" * 5000, "no integer"),
+        ("blocksworld", "", "the plan ends without A/D"),
+        ("blocksworld", "B/T", "move 1 'B/T': B is not clear"),
+        ("blocksworld", "C/B", "the plan ends without A/D"),
+        ("blocksworld", "C/A", "move 1 'C/A': A is not clear"),
+        ("blocksworld", "X/T", "there is no block 'X'"),
+        ("blocksworld", "C/X", "there is no block 'X'"),
+        ("blocksworld", "T/A", "there is no block 'T'"),
+        ("blocksworld", "C/C", "a block cannot stand on itself"),
+        ("blocksworld", "put C down", "'put' is not written block/support"),
+        ("instructions", "", "no word"),
+        ("instructions", "BAT", "count: expected 2 words, found 1"),
+        ("instructions", "BAT BET BIT", "count: expected 2 words, found 3"),
+        ("instructions", "BAT Bet", "case: 'Bet' is not uppercase"),
+        ("instructions", "CAT BET", "first: 'CAT' does not start with b"),
+        ("instructions", "BAT BED", "last: 'BED' does not end with t"),
+        ("instructions", "BET BAT", "order: 'bat' stands after 'bet'"),
+        ("instructions", "BAT BAT", "order: 'bat' is repeated"),
+        ("instructions", "BAT, BET", "'BAT,' is no word of letters"),
+    ],
+)
+def test_a_wrong_answer_is_wrong_for_a_stated_reason(name: str, answer: str, reason: str) -> None:
+    verdict = TASKS[name].verify(f"<answer>{answer}</answer>", REFERENCES[name])
+    assert verdict.outcome == "wrong"
+    assert reason in verdict.reason
+    assert verdict.answer == answer
+
+
+@pytest.mark.parametrize("name", TASKS)
+@pytest.mark.parametrize(
+    "response", ["", "85", "<answer>85", "85</answer>", "<answer><thinking>85</thinking></answer>"]
+)
+def test_without_a_closed_answer_block_there_is_no_answer(name: str, response: str) -> None:
+    verdict = TASKS[name].verify(response, REFERENCES[name])
+    assert (verdict.outcome, verdict.answer) == ("no_answer", None)
+
+
+def test_the_last_answer_counts() -> None:
+    assert _outcome("arithmetic", "<answer>84</answer><answer>85</answer>") == "correct"
+    assert _outcome("arithmetic", "<answer>85</answer><answer>84</answer>") == "wrong"
+
+
+@pytest.mark.parametrize("name", TASKS)
+@given(
+    response=st.lists(st.sampled_from([*TAGS, "85", "A/D", "BAT", "\x00", "\u202e", "\ud800"]) | st.text()).map("".join)
+)
+def test_any_text_gets_a_verdict(name: str, response: str) -> None:
+    verdict = TASKS[name].verify(response, REFERENCES[name])
+    assert verdict.outcome in ("correct", "wrong", "no_answer")
+    assert (verdict.answer is None) == (verdict.outcome == "no_answer")
+    assert verdict.reason.isprintable()
+
+
+@pytest.mark.parametrize("name", TASKS)
+@pytest.mark.parametrize(
+    "unit", ["<answer>", "</answer>", "<answer><thinking>", "9", "A/", "C/T C/D ", "BAT ", "\x00", " "]
+)
+@pytest.mark.parametrize("wrap", ["{}", "<answer>{}", "<answer>{}</answer>", "{}</answer>"])
+def test_200_000_characters_cost_at_most_seconds(name: str, unit: str, wrap: str) -> None:
+    response = wrap.format(unit * (200_000 // len(unit)))
+    start = time.process_time()
+    verdict = TASKS[name].verify(response, REFERENCES[name])
+    assert time.process_time() - start < 2
+    assert len(verdict.reason) < 400
+
+
+def test_every_verdict_of_the_simulator_agrees_with_an_exhaustive_search() -> None:
+    """All plans of up to two moves from one state: right exactly where the search reaches the goal legally."""
+    start, goal = {"A": "T", "B": "A", "C": "T"}, {"B": "C"}
+    legal = set()
+    for first in legal_moves(start):
+        after = {**start, first[0]: first[1]}
+        legal.add((first,))
+        legal.update((first, second) for second in legal_moves(after))
+    moves = [(block, support) for block in "ABC" for support in "ABCT"]
+    plans = [(one,) for one in moves] + [(one, other) for one in moves for other in moves]
+    for plan in plans:
+        end = dict(start)
+        for block, support in plan:
+            end[block] = support
+        # A move that changes nothing is legal for a clear block, but legal_moves lists only changes.
+        if any(support == {**start, **dict(plan[:number])}[block] for number, (block, support) in enumerate(plan)):
+            continue
+        answer = " ".join("/".join(move) for move in plan)
+        verdict = TASKS["blocksworld"].verify(f"<answer>{answer}</answer>", {"start": {**start}, "goal": {**goal}})
+        assert (verdict.outcome == "correct") == (plan in legal and end["B"] == "C")
+
+
+def test_a_shortest_plan_is_found_and_an_impossible_goal_refused() -> None:
+    start = {"A": "T", "B": "A", "C": "B", "D": "T"}
+    assert list(shortest_plan(start, {"A": "D"})) == [("C", "T"), ("B", "T"), ("A", "D")]
+    assert list(shortest_plan(start, {"B": "A"})) == []
+    with pytest.raises(ValueError, match="cannot be reached"):
+        shortest_plan(start, {"A": "B", "B": "A"})
+
+
+@pytest.mark.parametrize(
+    ("name", "reference", "message"),
+    [
+        ("letters", {"letter": "l"}, "word: "),
+        ("letters", {"word": "", "letter": "l"}, "word: "),
+        ("letters", {"word": "ball", "letter": "ll"}, "letter: "),
+        ("letters", {"word": 7, "letter": "l"}, "word: "),
+        ("arithmetic", {}, "answer: "),
+        ("arithmetic", {"answer": "85"}, "answer: "),
+        ("arithmetic", {"answer": True}, "answer: "),
+        ("blocksworld", {"goal": {"A": "B"}}, "start: "),
+        ("blocksworld", {"start": {"A": "B", "B": "A"}, "goal": {"A": "T"}}, "start: block 'A' stands on itself"),
+        ("blocksworld", {"start": {"A": "B", "B": "T"}, "goal": {"C": "T"}}, "goal: block 'C' stands nowhere"),
+        ("blocksworld", {"start": {"A": "Z", "B": "T"}, "goal": {"A": "T"}}, "start: block 'Z' stands nowhere"),
+        (
+            "blocksworld",
+            {"start": {"A": "C", "B": "C", "C": "T"}, "goal": {"A": "T"}},
+            "start: two blocks stand on 'C'",
+        ),
+        (
+            "blocksworld",
+            {"start": {"A": "T", "B": "T"}, "goal": {"A": "B", "B": "A"}},
+            "goal: block 'A' stands on itself",
+        ),
+        ("blocksworld", {"start": {"T": "A", "A": "T"}, "goal": {"A": "T"}}, "start: 'T' is the table"),
+        ("blocksworld", {"start": {"A/B": "T"}, "goal": {"A/B": "T"}}, "start: a block's name"),
+        ("blocksworld", {"start": {"A": "T"}, "goal": {}}, "goal: must map"),
+        ("instructions", {}, "at least one rule"),
+        ("instructions", {"colour": "red"}, "colour: unknown rule; known: count, case, first, last, order"),
+        ("instructions", {"count": 0}, "count: "),
+        ("instructions", {"case": "camel"}, "case: must be one of lower, upper, title"),
+        ("instructions", {"case": ["lower"]}, "case: must be one of"),
+        ("instructions", {"first": "bb"}, "first: "),
+        ("instructions", {"order": None}, "order: must be one of alphabetical, reverse"),
+    ],
+)
+def test_a_reference_that_cannot_be_verified_against_is_refused_by_field(
+    name: str, reference: Reference, message: str
+) -> None:
+    with pytest.raises(ValueError, match=message.replace("'", ".")):
+        TASKS[name].check_reference(reference)
+
+
+def _outcome(name: str, response: str) -> str:
+    return TASKS[name].verify(response, REFERENCES[name]).outcome
