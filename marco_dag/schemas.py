@@ -59,6 +59,7 @@ THOUGHTS = pl.Schema(
         "reward": pl.Float64,  # 0 or 1 for a checked answer, else null
         "verdict": pl.String,  # the verifier's reason, else null
         "depth": pl.Int64,  # 1 for a child of the prompt
+        "forced": pl.Boolean,  # by a wrong answer beside it: error backtracking
     }
 )
 

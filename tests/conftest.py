@@ -146,6 +146,7 @@ def _thoughts(n: int) -> list[dict]:
             "role": "critic" if kind == "reflection" else "generator",
             "model_digest": CRITIC if kind == "reflection" else GENERATOR,
             "depth": depth,
+            "forced": False,
         }
         for letter, parent, kind, depth in shape
     ]

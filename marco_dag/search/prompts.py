@@ -27,7 +27,7 @@ OPENINGS: Mapping[ThoughtKind, str] = {
 """The words that open a thought of each kind (paper §3.1); a Thinking simply continues."""
 
 CRITIC_KINDS = frozenset({ThoughtKind.REFLECTION, ThoughtKind.RECLARIFY, ThoughtKind.DOUBLE_CHECK})
-"""What the critic writes; every forced thought is the critic's too, since a model repeats its own errors."""
+"""What the critic writes, since a model repeats its own errors; the generator writes all else."""
 
 INSTRUCTIONS = """\
 Solve the task. Write nothing but a sequence of blocks, one a step, each between its tags, without tags inside:
@@ -82,19 +82,18 @@ class PromptWriter:
 
     def ask(self, parent: Node, chain: str, kind: ThoughtKind) -> Ask:
         """Ask for `config.children` thoughts of `kind` below `parent`, whose rendered chain is `chain`."""
-        role: Role = "critic" if kind in CRITIC_KINDS else "generator"
-        return self._ask(parent, chain, kind, role, self._config.children, None)
+        return self._ask(parent, chain, kind, _role_of(kind), self._config.children, None)
 
     def ask_after(self, wrong: ThoughtNode, kind: ThoughtKind) -> Ask:
-        """Ask the critic for one thought of `kind` that answers to a wrong answer.
+        """Ask for one thought of `kind` that answers to a wrong answer; it hangs beside that answer, below its parent.
 
-        The critic sees that answer at the end of the chain; in the tree the thought hangs beside it, below its parent,
-        so that no chain holds a wrong answer before its own.
+        So no chain holds a wrong answer before its own. The critic sees the answer at the end of the chain, to say what
+        is wrong with it; the generator goes on from the chain as it will stand.
         """
-        parent = wrong.parent
+        parent, role = wrong.parent, _role_of(kind)
         if parent is None:
             raise ValueError("an answer in a tree has a parent")
-        return self._ask(parent, chain_text(wrong), kind, "critic", 1, wrong.node_id)
+        return self._ask(parent, chain_text(wrong if role == "critic" else parent), kind, role, 1, wrong.node_id)
 
     def _ask(self, parent: Node, chain: str, kind: ThoughtKind, role: Role, n: int, wrong: str | None) -> Ask:
         config = self._config
@@ -110,3 +109,7 @@ class PromptWriter:
             seed=derive_seed(self._seed, self._tree_id, parent.node_id, kind, wrong),
         )
         return Ask(parent, kind, role, wrong is not None, opening, request)
+
+
+def _role_of(kind: ThoughtKind) -> Role:
+    return "critic" if kind in CRITIC_KINDS else "generator"

@@ -50,6 +50,7 @@ def rows_of(search: TreeSearch, seed_id: str, batch: str, task: str) -> TreeRows
             node.reward,
             node.verdict,
             node.depth,
+            node.forced,
         )
         for node in search.tree.nodes
     ]

@@ -31,7 +31,7 @@ class Forest:
             "node_id": node_id, "tree_id": tree_id, "parent_id": parent, "kind": str(kind), "text": text, "tokens": 1,
             "finish_reason": "stop", "defect": None, "role": "generator", "model_digest": "m", "sampling_seed": 0,
             "sample": 0, "visits": 1, "value": 0.0, "is_answer": kind is ThoughtKind.ANSWER, "reward": None,
-            "verdict": None, "depth": 1,
+            "verdict": None, "depth": 1, "forced": False,
         }  # fmt: skip
         self.thoughts.append(row | fields)
         return node_id

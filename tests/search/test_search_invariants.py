@@ -114,8 +114,8 @@ def check_shape(
     for row in path:
         kind = ThoughtKind(row["kind"])
         allowed = pattern.transitions[stretch[-1]] if stretch else pattern.first
-        is_forced = row["role"] == "critic" and kind is pattern.on_wrong
-        if is_forced:
+        if row["forced"]:
+            assert kind is pattern.on_wrong
             assert row["parent_id"] in wrong_below
             forced += 1
             stretch = []

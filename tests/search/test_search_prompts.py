@@ -79,8 +79,9 @@ def test_a_forced_thought_sees_the_wrong_answer_but_hangs_beside_it(wrong: Thoug
     assert (ask.role, ask.forced, ask.request.n) == ("critic", True, 1)
 
 
-def test_a_forced_thinking_is_the_critics_too(wrong: ThoughtNode) -> None:
-    assert writer().ask_after(wrong, ThoughtKind.THINKING).role == "critic"
+def test_a_forced_thinking_is_the_generators_and_goes_on_without_the_wrong_answer(wrong: ThoughtNode) -> None:
+    ask = writer().ask_after(wrong, ThoughtKind.THINKING)
+    assert (ask.role, ask.forced, ask.request.prefix) == ("generator", True, PLAN + "<thinking>")
 
 
 def test_seeds_depend_on_search_tree_parent_kind_and_wrong_answer(wrong: ThoughtNode) -> None:

@@ -78,7 +78,7 @@ def test_the_generator_goes_on_from_a_reflection_without_the_wrong_answer(grow: 
     assert not any("</answer>" in prefix for prefix in prefixes)
 
 
-@pytest.mark.parametrize(("pattern", "forced"), [("a", "reflection"), ("b", "thinking"), ("d", "reclarify")])
+@pytest.mark.parametrize(("pattern", "forced"), [("a", "reflection"), ("d", "reclarify")])
 def test_each_pattern_forces_its_own_thought(grow: Grow, pattern: str, forced: str) -> None:
     forest = grow(answering("2"), step, patterns=(pattern,), children=1, rollouts=4, max_reflections=1)
     rows = forest.thoughts.to_dicts()
@@ -87,6 +87,13 @@ def test_each_pattern_forces_its_own_thought(grow: Grow, pattern: str, forced: s
     assert by_critic
     assert {row["kind"] for row in by_critic} == {forced}
     assert {row["parent_id"] for row in by_critic} <= with_wrong_child
+
+
+def test_pattern_b_thinks_on_after_a_wrong_answer_in_the_generators_words(grow: Grow) -> None:
+    forest = grow(answering("2"), step, patterns=("b",), **ONE_WALK)
+    forced = forest.thoughts.filter("forced")
+    assert set(forced["kind"]) == {"thinking"}
+    assert set(forced["role"]) == {"generator"}
 
 
 def test_pattern_c_double_checks_before_it_answers_and_never_after(grow: Grow) -> None:
