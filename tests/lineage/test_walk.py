@@ -191,5 +191,5 @@ def test_what_nobody_recorded_is_refused_with_what_is_accepted(leavings, what):
 
 
 def test_an_empty_root_says_so(tmp_path):
-    with pytest.raises(LineageError, match="nothing is recorded below .*MARCO_HOME"):
+    with pytest.raises(LineageError, match=r"nothing is recorded below .*MARCO_HOME"):
         trace(Storage(tmp_path), "sft_checkpoint")
