@@ -92,6 +92,13 @@ class TestDagsterFiles:
         assert database["password"] == {"env": "POSTGRES_PASSWORD"}
         assert config["telemetry"] == {"enabled": False}
 
+    def test_both_databases_are_spoken_to_by_the_driver_that_is_installed(self):
+        config, _ = dagster_instance_config(str(FOLDER))
+        installed = (ROOT / "requirements/postgres.lock.txt").read_text()
+        assert "\npsycopg2-binary==" in installed
+        assert config["storage"]["postgres"]["postgres_db"]["scheme"] == "postgresql+psycopg2"
+        assert SERVICES["mlflow"]["environment"]["MLFLOW_BACKEND_STORE_URI"].startswith("postgresql+psycopg2://")
+
     def test_code_location_gets_every_variable_that_the_instance_reads(self):
         config, _ = dagster_instance_config(str(FOLDER))
         wanted = {v["env"] for v in config["storage"]["postgres"]["postgres_db"].values() if isinstance(v, dict)}
