@@ -86,7 +86,7 @@ class Step:
             asset_key=key,
             data_version=dg.DataVersion(data_version),
             metadata=told,
-            check_results=list(checks),
+            check_results=[check._replace(asset_key=key) for check in checks],
             **stored,
         )
 
