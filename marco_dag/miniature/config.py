@@ -38,9 +38,9 @@ class MiniatureConfig(Config):
 
     architecture: ArchitectureConfig = ArchitectureConfig()
     """Their shape."""
-    generator: PretrainingConfig = PretrainingConfig(steps=745)
+    generator: PretrainingConfig = PretrainingConfig(steps=1600)
     """The model that writes thoughts."""
-    critic: PretrainingConfig = PretrainingConfig(steps=220, learning_rate=1.5e-3)
+    critic: PretrainingConfig = PretrainingConfig(steps=250, learning_rate=1.5e-3)
     """The model that writes reflections; fine-tuned from the generator."""
-    student: PretrainingConfig = PretrainingConfig(steps=300)
+    student: PretrainingConfig = PretrainingConfig(steps=700)
     """The base student: knows the tags and short answers, not long reasoning."""

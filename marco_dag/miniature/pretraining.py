@@ -9,6 +9,7 @@ import random
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import TYPE_CHECKING
 
 import polars as pl
@@ -26,7 +27,7 @@ IGNORED = -100
 """The label of a token that is read but not learned."""
 
 _BUCKET = 1024
-_WARMUP_STEPS = 30
+_WARMUP_SHARE = 0.04
 _LAST_RATE = 0.02
 _LARGEST_GRADIENT = 1.0
 
@@ -53,7 +54,7 @@ def encode_trace(tokenizer: "PreTrainedTokenizerFast", trace: Trace) -> Example:
 def bucket_batches(examples: Iterable[Example], tokens_per_step: int, rng: random.Random) -> Iterator[list[Example]]:
     """Batches of about `tokens_per_step` padded tokens, each of like lengths, in random order within a bucket."""
     stream = iter(examples)
-    while bucket := [example for example, _ in zip(stream, range(_BUCKET), strict=False)]:
+    while bucket := list(islice(stream, _BUCKET)):
         bucket.sort(key=lambda example: len(example.tokens))
         batches: list[list[Example]] = [[]]
         for example in bucket:
@@ -105,7 +106,7 @@ def _make_optimizers(model: "PreTrainedModel", learning_rate: float) -> Sequence
 
 def _rate(step: int, steps: int) -> float:
     """Share of the peak learning rate at a 0-based step: linear warm-up, then cosine decay to 2%."""
-    warmup = min(1.0, (step + 1) / _WARMUP_STEPS)
+    warmup = min(1.0, (step + 1) / math.ceil(_WARMUP_SHARE * steps))
     return warmup * (_LAST_RATE + (1 - _LAST_RATE) * 0.5 * (1 + math.cos(math.pi * step / steps)))
 
 

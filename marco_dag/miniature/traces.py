@@ -106,10 +106,10 @@ class _Writer:
         self.block(ThoughtKind.DOUBLE_CHECK, f"{second.text} {'ok' if agrees else 'no'}", forced=forced)
         return agrees
 
-    def reflection(self, *, forced: bool = False) -> None:
+    def reflection(self, *, forced: bool = False, learned: bool = True) -> None:
         """Say which answer is wrong and at which step."""
-        step = self.current.mistake or 1
-        self.block(ThoughtKind.REFLECTION, f"Wait {self.current.answer} is wrong at step {step}", forced=forced)
+        text = f"Wait {self.current.answer} is wrong at step {self.current.mistake or 1}"
+        self.block(ThoughtKind.REFLECTION, text, forced=forced, learned=learned)
 
     def reclarify(self, *, forced: bool = False) -> None:
         self.block(ThoughtKind.RECLARIFY, f"Clearly {self.method.restate(self.question)}", forced=forced)
@@ -150,35 +150,36 @@ def _go_on(writer: _Writer) -> None:
 
 
 def _mend(writer: _Writer, *, forced: bool) -> None:
-    """From a mistake to a new attempt: a Reflection or Reclarify, then Thinking or Thinking-from-scratch."""
-    if writer.rng.random() < 0.7:
+    """From a mistake to a new attempt: Reflection or Reclarify, then Thinking or Thinking-from-scratch, or at once."""
+    rng = writer.rng
+    shape = rng.random()
+    if shape < 0.55:
         writer.reflection(forced=forced)
-        if writer.rng.random() < 0.3:
+        if rng.random() < 0.3:
             writer.thinking_from_scratch(forced=forced)
             return
-    else:
+    elif shape < 0.8:
         writer.reclarify(forced=forced)
     writer.thinking(forced=forced, care=_SECOND_CARE)
 
 
-def _write_after_a_wrong_answer(writer: _Writer) -> None:
+def _write_after_a_wrong_answer(writer: _Writer, *, shown: float) -> None:
     """A wrong chain that is only read, the tag that the search forces behind it, and the way back to an answer.
 
-    The search shows the wrong Answer to whoever writes the Reflection, and leaves it out of the chain afterwards.
+    The search shows the wrong Answer to the critic and leaves it out of the chain that the generator continues;
+    `shown` is the share of traces that hold it.
     """
     rng = writer.rng
     writer.sub_task(learned=False)
     if rng.random() < 0.2:
         writer.hypothesis(learned=False)
     writer.thinking(mistaken=True, learned=False)
-    shape = rng.random()
-    if shape < 0.45:
+    if rng.random() < 0.2:
+        writer.reflection(learned=False)
+        writer.thinking(mistaken=True, learned=False)
+    if rng.random() < shown:
         writer.answer(learned=False)
-        _mend(writer, forced=True)
-    elif shape < 0.8:
-        _mend(writer, forced=True)
-    else:
-        writer.thinking(forced=True, care=_SECOND_CARE)
+    _mend(writer, forced=True)
     if rng.random() < 0.2:
         writer.double_check()
     writer.answer()
@@ -208,13 +209,13 @@ def _write_as_generator(writer: _Writer) -> None:
     elif shape < 0.8:
         _write_forced(writer)
     else:
-        _write_after_a_wrong_answer(writer)
+        _write_after_a_wrong_answer(writer, shown=0.3)
 
 
 def _write_as_critic(writer: _Writer) -> None:
     rng = writer.rng
     if rng.random() < 0.7:
-        _write_after_a_wrong_answer(writer)
+        _write_after_a_wrong_answer(writer, shown=0.8)
         return
     writer.sub_task(learned=False)
     writer.thinking(mistaken=rng.random() < 0.4, learned=False)

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from marco_dag.tasks import TASKS
-from marco_dag.tasks.blocksworld import TABLE, Move, State, is_clear, render_facts
+from marco_dag.tasks.blocksworld import TABLE, Move, State, blocks_in_the_way, render_facts, stack_above
 from marco_dag.tasks.instructions import CONSONANTS
 from marco_dag.tasks.protocol import Question
 from marco_dag.thoughts import Thought, ThoughtKind
@@ -48,13 +48,13 @@ def _restate_letters(question: Question) -> str:
 
 
 def _work_letters(question: Question, rng: random.Random, mistaken: bool) -> Worked:
-    """`b0a0l1l2`: each letter with the count so far; a mistake counts a letter that it should not, or the reverse."""
+    """`lb0la0ll1`: the letter sought, the letter found, the count so far; a mistake miscounts at one letter."""
     word, letter = str(question.reference["word"]), str(question.reference["letter"])
     mistake = rng.randrange(len(word)) + 1 if mistaken else None
     count, steps = 0, []
     for step, found in enumerate(word, start=1):
         count += (found == letter) != (step == mistake)
-        steps.append(f"{found}{count}")
+        steps.append(f"{letter}{found}{count}")
     return Worked("".join(steps), str(count), mistake)
 
 
@@ -88,22 +88,19 @@ def _restate_blocksworld(question: Question) -> str:
 
 
 def _work_blocksworld(question: Question, rng: random.Random, mistaken: bool) -> Worked:
-    """`C/B:CD.B.;D/T C/B`: each fact to be brought about with what stands on its blocks, then the moves.
+    """`C:D.B:.;D/T C/B`: what stands on each of the goal's two blocks, then the moves: out of the way, then the goal's.
 
-    What is in the way goes to the table, then the goal is built from below. A mistake leaves a move out or puts a block
-    somewhere else.
+    A mistake leaves a move out or puts a block somewhere else.
     """
-    state, goal = _facts(question, "start"), _facts(question, "goal")
-    facts = _facts_to_build(state, goal)
-    stacks = {fact: [_stack_above(state, block) for block in fact if block != TABLE] for fact in facts}
-    steps = [f"{'/'.join(fact)}:{''.join(''.join(stack) + '.' for stack in stacks[fact])}" for fact in facts]
-    cleared = [(block, TABLE) for fact in facts for stack in stacks[fact] for block in reversed(stack[1:])]
-    plan = [*dict.fromkeys(cleared), *(fact for fact in facts if fact not in cleared)]
+    state = _facts(question, "start")
+    ((block, support),) = _facts(question, "goal").items()
+    stacks = "".join(f"{base}:{''.join(stack_above(state, base))}." for base in (block, support))
+    plan: list[Move] = [*((upper, TABLE) for upper in blocks_in_the_way(state, block, support)), (block, support)]
     mistake = None
     if mistaken:
         mistake, plan = rng.choice(_failing_plans(question, plan))
     answer = _render_plan(plan)
-    return Worked(f"{' '.join(steps)};{answer}", answer, mistake)
+    return Worked(f"{stacks};{answer}", answer, mistake)
 
 
 def _failing_plans(question: Question, plan: Sequence[Move]) -> list[tuple[int, list[Move]]]:
@@ -124,31 +121,6 @@ def _render_plan(plan: Sequence[Move]) -> str:
     return " ".join("/".join(move) for move in plan)
 
 
-def _facts_to_build(state: State, goal: State) -> list[Move]:
-    """The goal's facts that do not hold or will not survive the clearing, those beneath others first."""
-    missing = {block: support for block, support in goal.items() if state[block] != support}
-    while True:
-        disturbed = {upper for fact in missing.items() for block in fact for upper in _stack_above(state, block)[1:]}
-        broken = {block: goal[block] for block in disturbed & goal.keys() - missing.keys() if goal[block] != TABLE}
-        if not broken:
-            return sorted(missing.items(), key=lambda fact: (_height(goal, fact[0]), fact))
-        missing |= broken
-
-
-def _height(goal: State, block: str) -> int:
-    return 1 + _height(goal, goal[block]) if block in goal else 0
-
-
-def _stack_above(state: State, block: str) -> list[str]:
-    """`block` and what stands on it, upwards; of the table, itself alone."""
-    stack = [block]
-    if block == TABLE:
-        return stack
-    while not is_clear(state, stack[-1]):
-        stack.append(next(upper for upper, support in state.items() if support == stack[-1]))
-    return stack
-
-
 def _facts(question: Question, field: str) -> State:
     value = question.reference[field]
     assert isinstance(value, dict)
@@ -161,12 +133,13 @@ def _restate_instructions(question: Question) -> str:
 
 
 def _work_instructions(question: Question, rng: random.Random, mistaken: bool) -> Worked:
-    """`1 BAT 2 BET`: numbered words that differ in their vowel; a mistake breaks one rule at one word."""
+    """`1 BAT 2 BET`: numbered words with one vowel after the other; a mistake breaks one rule at one word."""
     rules = question.reference
     count, first, last = rules["count"], str(rules["first"]), str(rules["last"])
     assert isinstance(count, int)
-    vowels = sorted(rng.sample(_VOWELS, count), reverse=rules["order"] == "reverse")
-    words = [first + vowel + last for vowel in vowels]
+    vowels = _VOWELS if rules["order"] == "alphabetical" else _VOWELS[::-1]
+    begin = rng.randrange(len(vowels) - count + 1)
+    words = [first + vowel + last for vowel in vowels[begin : begin + count]]
     mistake = rng.randrange(count) + 1 if mistaken else None
     cases = [str(rules["case"])] * len(words)
     if mistake is not None:

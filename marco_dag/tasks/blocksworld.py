@@ -6,8 +6,7 @@ As a move, the same text puts it there.
 
 import itertools
 import random
-from collections import deque
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import cache
 from typing import ClassVar, TypeAlias
 
@@ -21,15 +20,11 @@ TABLE = "T"
 State: TypeAlias = dict[str, str]
 """Block → what it stands on: every block in a state, some of them in a goal."""
 
-Facts: TypeAlias = tuple[tuple[str, str], ...]
-"""A state or goal that can be hashed."""
-
 Move: TypeAlias = tuple[str, str]
 """A block and what it is put on."""
 
-_BLOCKS = "ABCD"
-_GOAL_SIZES = (1, 2)
-_LONGEST_PLAN = 3
+_BLOCKS = "ABCDE"
+_IN_THE_WAY = (0, 1, 2)
 
 
 class BlocksworldTask:
@@ -38,10 +33,15 @@ class BlocksworldTask:
     name: ClassVar[str] = "blocksworld"
 
     def generate(self, rng: random.Random) -> Question:
-        """Four blocks, a goal of one or two facts, and a shortest plan of 1, 2 or 3 moves, equally likely."""
-        start, goal = rng.choice(_problems()[rng.randint(1, _LONGEST_PLAN)])
-        prompt = f"Blocks {render_facts(dict(start))} Goal {render_facts(dict(goal))}"
-        return Question(prompt, {"start": dict(start), "goal": dict(goal)})
+        """Five blocks and one block to be put on another, with 0, 1 or 2 blocks in the way, equally likely."""
+        wanted = rng.choice(_IN_THE_WAY)
+        while True:
+            state = dict(rng.choice(_states()))
+            block, support = rng.sample(_BLOCKS, 2)
+            if len(blocks_in_the_way(state, block, support)) == wanted and state[block] != support:
+                goal = {block: support}
+                prompt = f"Blocks {render_facts(state)} Goal {render_facts(goal)}"
+                return Question(prompt, {"start": {**state}, "goal": {**goal}})
 
     def check_reference(self, reference: Reference) -> None:
         """ValueError where `start` is no possible state, or `goal` cannot be reached from any."""
@@ -80,41 +80,20 @@ def is_clear(state: Mapping[str, str], block: str) -> bool:
     return block not in state.values()
 
 
-def legal_moves(state: Mapping[str, str]) -> Iterator[Move]:
-    """Every move that changes `state`, by block, the table first."""
-    for block in state:
-        for support in (TABLE, *state):
-            if _obstacle(state, block, support) is None and state[block] != support:
-                yield block, support
+def stack_above(state: Mapping[str, str], block: str) -> list[str]:
+    """What stands on `block`, upwards."""
+    above = [block]
+    while not is_clear(state, above[-1]):
+        above.append(next(upper for upper, support in state.items() if support == above[-1]))
+    return above[1:]
 
 
-def shortest_plan(start: Mapping[str, str], goal: Mapping[str, str]) -> Sequence[Move]:
-    """A shortest list of moves from `start` to a state where the goal's facts hold; empty where they hold already.
+def blocks_in_the_way(state: Mapping[str, str], block: str, support: str) -> list[str]:
+    """What must go to the table, in this order, before `block` can be put on the block `support`.
 
-    Of several it is the first in the order of `legal_moves`. ValueError where the goal cannot be reached.
+    Each only once, and no shorter plan than these moves and the last one exists.
     """
-    for state, plan in _reachable(start):
-        if _holds(goal, state):
-            return plan
-    raise ValueError(f"goal: {render_facts(goal)} cannot be reached")
-
-
-def _reachable(start: Mapping[str, str]) -> Iterator[tuple[State, tuple[Move, ...]]]:
-    """Every state that can be reached from `start`, nearest first, with a shortest plan to it."""
-    queue: deque[tuple[State, tuple[Move, ...]]] = deque([(dict(start), ())])
-    seen = {frozenset(start.items())}
-    while queue:
-        state, plan = queue.popleft()
-        yield state, plan
-        for block, support in legal_moves(state):
-            after = {**state, block: support}
-            if (key := frozenset(after.items())) not in seen:
-                seen.add(key)
-                queue.append((after, (*plan, (block, support))))
-
-
-def _holds(goal: Mapping[str, str], state: Mapping[str, str]) -> bool:
-    return all(state.get(block) == support for block, support in goal.items())
+    return list(dict.fromkeys([*reversed(stack_above(state, block)), *reversed(stack_above(state, support))]))
 
 
 def _obstacle(state: Mapping[str, str], block: str, support: str) -> str | None:
@@ -133,25 +112,11 @@ def _obstacle(state: Mapping[str, str], block: str, support: str) -> str | None:
 
 
 @cache
-def _problems() -> Mapping[int, Sequence[tuple[Facts, Facts]]]:
-    """Every start and goal of the blocks A to D, by the length of a shortest plan; a goal puts a block on a block."""
+def _states() -> Sequence[Sequence[tuple[str, str]]]:
+    """Every state of the generated questions' blocks, as facts."""
     supports = itertools.product(*([TABLE] + [other for other in _BLOCKS if other != block] for block in _BLOCKS))
-    states = [dict(zip(_BLOCKS, choice, strict=True)) for choice in supports]
-    states = [state for state in states if _defect(state) is None]
-    goals = {
-        facts: None
-        for state in states
-        for size in _GOAL_SIZES
-        for facts in itertools.combinations(state.items(), size)
-        if any(support != TABLE for _, support in facts)
-    }
-    problems: dict[int, list[tuple[Facts, Facts]]] = {}
-    for start in states:
-        plans = [(state, len(plan)) for state, plan in _reachable(start)]
-        for goal in goals:
-            length = next(length for state, length in plans if _holds(dict(goal), state))
-            problems.setdefault(length, []).append((tuple(start.items()), goal))
-    return problems
+    states = (dict(zip(_BLOCKS, choice, strict=True)) for choice in supports)
+    return [tuple(state.items()) for state in states if _defect(state) is None]
 
 
 def _defect(facts: Mapping[str, str]) -> str | None:
