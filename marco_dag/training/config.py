@@ -63,7 +63,7 @@ class RecipeConfig(StageConfig):
     description: str
     """One line for the results table."""
     candidate: bool = True
-    """Whether the checkpoint is meant to be used: too high a no-answer rate then fails its check, else it only warns."""
+    """Whether the checkpoint is meant for use: too high a no-answer rate then fails its check, else it only warns."""
     learning_rate: float = Field(1e-6, gt=0)
     """Peak learning rate; TRL's default for DPO is 1e-6."""
     chosen: LengthRank = "shortest"

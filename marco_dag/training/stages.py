@@ -4,7 +4,6 @@ Wires data, trainer, states and summary together. The losses are in `marco_dag.t
 do in `marco_dag.training.trainers`. torch and TRL are imported by the calls, never by this module.
 """
 
-import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -17,7 +16,7 @@ from marco_dag.identity import JsonValue, digest_folder, digest_json
 from marco_dag.progress import progress
 from marco_dag.schemas import conform
 from marco_dag.training.config import RecipeConfig, SftConfig, StageConfig
-from marco_dag.training.examples import PairExample, SftExample, check_tokenizer, pair_examples, sft_examples
+from marco_dag.training.examples import check_tokenizer, pair_examples, sft_examples
 from marco_dag.training.states import claim_states, drop_states, last_whole_state
 from marco_dag.training.summary import TrainingSummary, read_arguments, read_summary, write_summary
 
@@ -27,13 +26,12 @@ if TYPE_CHECKING:
 TRAINING_VERSION = "1"
 """Raised whenever the same arguments would give other weights; part of what a checkpoint is keyed by."""
 
-_ADAM = {"adam_beta1": 0.9, "adam_beta2": 0.999, "adam_epsilon": 1e-8, "weight_decay": 0.0, "max_grad_norm": 1.0}
-"""AdamW as TRL sets it: the paper prints none of it."""
-
 _LOGGED = ("step", "loss", "learning_rate", "grad_norm", "tokens")
+_UNLOGGED = ("epoch", "num_tokens")
 
-_Examples: TypeAlias = tuple[Sequence[SftExample] | Sequence[PairExample], dict[str, int]]
-_Builder: TypeAlias = "Callable[[Any, PreTrainedTokenizerBase, Any, dict[str, Any]], Trainer]"
+_Examples: TypeAlias = tuple[Sequence[Any], dict[str, int]]
+_MakeExamples: TypeAlias = "Callable[[PreTrainedTokenizerBase], _Examples]"
+_Assemble: TypeAlias = "Callable[..., Trainer]"
 
 
 def train_sft(student: Path, cot_set: pl.DataFrame, config: SftConfig, *, seed: int, folder: Path) -> TrainingSummary:
@@ -54,27 +52,16 @@ def train_sft(student: Path, cot_set: pl.DataFrame, config: SftConfig, *, seed: 
             "grow more trees (search.rollouts, seeds) or raise that limit"
         )
 
-    def examples(tokenizer: "PreTrainedTokenizerBase") -> _Examples:
+    def make_examples(tokenizer: "PreTrainedTokenizerBase") -> _Examples:
         return sft_examples(rows, tokenizer, config.max_tokens)
 
-    def build(model: Any, tokenizer: "PreTrainedTokenizerBase", kept: Any, arguments: dict[str, Any]) -> "Trainer":  # noqa: ANN401
-        from trl import SFTConfig
+    def assemble(*model: Any, **run: Any) -> "Trainer":  # noqa: ANN401
+        from marco_dag.training.assembly import supervised_trainer
 
-        from marco_dag.training.batches import sft_dataset
-        from marco_dag.training.trainers import SupervisedTrainer
-
-        return SupervisedTrainer(
-            model=model,
-            args=SFTConfig(**arguments, max_length=None, dataset_kwargs={"skip_prepare_dataset": True}),
-            train_dataset=sft_dataset(kept),
-            processing_class=tokenizer,
-            peft_config=_peft_config(config),
-            lengths=[example.tokens for example in kept],
-            batch_size=config.batch_size,
-        )
+        return supervised_trainer(config, *model, **run)
 
     arguments = _arguments("sft", student, rows, config, seed)
-    return _train(student, config, seed, folder, arguments, "SFT", examples, build)
+    return _train("SFT", student, config, arguments, make_examples, assemble, seed=seed, folder=folder)
 
 
 def train_recipe(sft: Path, pairs: pl.DataFrame, recipe: RecipeConfig, *, seed: int, folder: Path) -> TrainingSummary:
@@ -93,82 +80,55 @@ def train_recipe(sft: Path, pairs: pl.DataFrame, recipe: RecipeConfig, *, seed: 
             "for this rank"
         )
 
-    def examples(tokenizer: "PreTrainedTokenizerBase") -> _Examples:
+    def make_examples(tokenizer: "PreTrainedTokenizerBase") -> _Examples:
         return pair_examples(rows, tokenizer, recipe.max_tokens)
 
-    def build(model: Any, tokenizer: "PreTrainedTokenizerBase", kept: Any, arguments: dict[str, Any]) -> "Trainer":  # noqa: ANN401
-        from trl import DPOConfig
-        from trl.trainer.utils import disable_dropout_in_model
+    def assemble(*model: Any, **run: Any) -> "Trainer":  # noqa: ANN401
+        from marco_dag.training.assembly import preference_trainer
 
-        from marco_dag.training.batches import PairCollator, pair_dataset
-        from marco_dag.training.trainers import PreferenceTrainer
-
-        # Here, not through DPOConfig: that would turn off the adapters' dropout, which the recipe asks for.
-        disable_dropout_in_model(model)
-        return PreferenceTrainer(
-            recipe=recipe,
-            model=model,
-            args=DPOConfig(
-                **arguments, beta=recipe.beta, max_length=None, disable_dropout=False, precompute_ref_log_probs=True
-            ),
-            train_dataset=pair_dataset(kept),
-            processing_class=tokenizer,
-            data_collator=PairCollator(
-                tokenizer.pad_token_id,
-                mask_prefix=recipe.prefix_masking == "dpo",
-                chosen_only=recipe.preference_weight == 0,
-            ),
-            peft_config=_peft_config(recipe),
-            lengths=[example.tokens for example in kept],
-        )
+        return preference_trainer(recipe, *model, **run)
 
     arguments = _arguments("recipe", sft, rows, recipe, seed)
-    return _train(sft, recipe, seed, folder, arguments, recipe.description, examples, build)
+    return _train(recipe.description, sft, recipe, arguments, make_examples, assemble, seed=seed, folder=folder)
 
 
 def _train(
+    title: str,
     source: Path,
     config: StageConfig,
+    arguments: Mapping[str, JsonValue],
+    make_examples: _MakeExamples,
+    assemble: _Assemble,
+    *,
     seed: int,
     folder: Path,
-    arguments: Mapping[str, JsonValue],
-    title: str,
-    make_examples: "Callable[[PreTrainedTokenizerBase], _Examples]",
-    build: _Builder,
 ) -> TrainingSummary:
     states = claim_states(folder, arguments)
     if read_arguments(folder) is not None:
         drop_states(folder)
         return read_summary(folder)
 
-    from marco_dag.training.models import (
-        load_student,
-        load_tokenizer,
-        save_student,
-        stored_dtype,
-        without_foreign_bars,
-    )
+    from marco_dag.training import models
     from marco_dag.training.trainers import ProgressBar
 
     start = time.perf_counter()
-    with without_foreign_bars():
-        tokenizer = load_tokenizer(source)
+    with models.without_foreign_bars():
+        tokenizer = models.load_tokenizer(source)
         check_tokenizer(tokenizer, source)
         examples, dropped = make_examples(tokenizer)
         if not examples:
             reasons = ", ".join(f"{count} {reason}" for reason, count in dropped.items())
             raise TrainingError(f"every example was dropped ({reasons}); raise max_tokens or mend the data")
-        steps = math.ceil(config.epochs * math.ceil(len(examples) / config.batch_size))
-        model = load_student(source, tokenizer, config.lora)
-        trainer = build(model, tokenizer, examples, _trainer_arguments(config, seed, states, steps))
-        with progress(title, steps, "step") as bar:
+        model = models.load_student(source, tokenizer, config.lora)
+        trainer = assemble(model, tokenizer, examples, seed=seed, states=states)
+        with progress(title, trainer.args.max_steps, "step") as bar:
             trainer.add_callback(ProgressBar(bar))
             state = last_whole_state(states)
             trainer.train(resume_from_checkpoint=str(state) if state else None)
-        save_student(trainer.model, tokenizer, stored_dtype(source), folder / "model")
+        models.save_student(trainer.model, tokenizer, models.stored_dtype(source), folder / "model")
     curve = _curve(trainer.state.log_history)
     summary = TrainingSummary(
-        steps=steps,
+        steps=trainer.args.max_steps,
         tokens=int(curve["tokens"].sum()),
         examples=len(examples),
         seconds=time.perf_counter() - start,
@@ -184,64 +144,22 @@ def _arguments(stage: str, source: Path, rows: pl.DataFrame, config: StageConfig
     """What decides the weights, as recorded in a training's folder."""
     if not source.is_dir():
         raise TrainingError(f"{source}: no such folder; give a checkpoint in Hugging Face format")
-    table = sorted(rows.select(sorted(rows.columns)).rows(), key=repr)
     return {
         "stage": stage,
         "version": TRAINING_VERSION,
         "checkpoint": digest_folder(source),
-        "data": digest_json(table),
-        "config": config.model_dump(mode="json"),
+        "data": digest_json(sorted(rows.rows(), key=repr)),
+        "config": config.model_dump(mode="json", exclude={"description", "candidate"}),
         "seed": seed,
     }
-
-
-def _trainer_arguments(config: StageConfig, seed: int, states: Path, steps: int) -> dict[str, Any]:
-    """What both stages tell the Hugging Face Trainer."""
-    import torch
-
-    return _ADAM | {
-        "output_dir": str(states),
-        "seed": seed,
-        "max_steps": steps,
-        "per_device_train_batch_size": config.batch_size // config.gradient_accumulation,
-        "gradient_accumulation_steps": config.gradient_accumulation,
-        "learning_rate": config.learning_rate,
-        "lr_scheduler_type": "linear",
-        "warmup_steps": math.ceil(config.warmup_share * steps),
-        "optim": "adamw_torch_fused",
-        "bf16": config.bf16,
-        "activation_checkpointing": False,
-        "save_strategy": "steps",
-        "save_steps": config.checkpoint_every,
-        "save_total_limit": 2,
-        "logging_strategy": "steps",
-        "logging_steps": 1,
-        # A loss that is no number must be seen, not averaged away.
-        "logging_nan_inf_filter": False,
-        "remove_unused_columns": False,
-        "dataloader_pin_memory": torch.cuda.is_available(),
-        "report_to": "none",
-        "disable_tqdm": True,
-    }
-
-
-def _peft_config(config: StageConfig) -> Any:  # noqa: ANN401
-    if config.lora is None:
-        return None
-    from peft import LoraConfig
-
-    return LoraConfig(
-        r=config.lora.rank,
-        lora_alpha=config.lora.alpha,
-        lora_dropout=config.lora.dropout,
-        target_modules="all-linear",
-        task_type="CAUSAL_LM",
-    )
 
 
 def _curve(history: Sequence[Mapping[str, float]]) -> pl.DataFrame:
     """The Trainer's log as a table, one row an optimizer step."""
     rows = [entry for entry in history if "loss" in entry]
-    metrics = [name for name in rows[0] if name not in (*_LOGGED, "epoch", "num_tokens")]
-    frame = pl.DataFrame(rows).select(*_LOGGED, *metrics)
-    return frame.with_columns(pl.col("step", "tokens").cast(pl.Int64), pl.exclude("step", "tokens").cast(pl.Float64))
+    # Sorted, because a state that was read back has them sorted and a fresh log has not.
+    metrics = sorted(rows[0].keys() - {*_LOGGED, *_UNLOGGED})
+    whole = pl.col("step", "tokens").cast(pl.Int64)
+    return (
+        pl.DataFrame(rows).select(*_LOGGED, *metrics).with_columns(whole, pl.exclude("step", "tokens").cast(pl.Float64))
+    )

@@ -31,7 +31,7 @@ class TrainingSummary:
     """One row an optimizer step: step, loss, learning_rate, grad_norm, tokens, then the stage's own metrics.
 
     SFT: entropy (nats), mean_token_accuracy. Second stage: sft_loss and, where the preference term counts,
-    preference_loss, reward_chosen, reward_rejected, reward_margin, reward_accuracy.
+    preference_loss, reward_accuracy, reward_chosen, reward_margin, reward_rejected.
     """
     dropped: dict[str, int]
     """Reason → examples that were left out before training."""

@@ -198,7 +198,7 @@ class PreferenceTrainer(_StageTrainer, DPOTrainer):
 
 
 def _log_probs(model: torch.nn.Module, batch: Mapping[str, Tensor]) -> Tensor:
-    """The next-token log-probabilities [rows, T−1] of a batch, 0 outside the completions; float32, by TRL's fused head."""
+    """Next-token log-probabilities [rows, T−1], float32, 0 outside the completions; by TRL's fused head."""
     labels = batch["input_ids"].masked_fill(batch["completion_mask"] == 0, -100)
     output = model(
         input_ids=batch["input_ids"],

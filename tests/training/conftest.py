@@ -1,4 +1,4 @@
-"""A student small enough to train in a second: two Qwen2 layers behind a tokenizer of tags and characters.
+"""A student small enough to train in a second: two layers behind a tokenizer of tags and characters.
 
 Independent of the miniature, so that these tests say what training does and not what the miniature is.
 """
@@ -38,27 +38,25 @@ def build_tokenizer():
     )
 
 
-def build_model(tokenizer, *, hidden: int = 32, dropout: float = 0.0, seed: int = 0):
+def build_model(tokenizer, family: str = "Qwen2", seed: int = 0):
     import torch
-    from transformers import Qwen2Config, Qwen2ForCausalLM
+    import transformers
 
     torch.manual_seed(seed)
-    return Qwen2ForCausalLM(
-        Qwen2Config(
-            vocab_size=len(tokenizer),
-            hidden_size=hidden,
-            intermediate_size=2 * hidden,
-            num_hidden_layers=2,
-            num_attention_heads=4,
-            num_key_value_heads=2,
-            max_position_embeddings=256,
-            tie_word_embeddings=True,
-            attention_dropout=dropout,
-            pad_token_id=tokenizer.pad_token_id,
-            eos_token_id=tokenizer.eos_token_id,
-            bos_token_id=None,
-        )
+    config = getattr(transformers, f"{family}Config")(
+        vocab_size=len(tokenizer),
+        hidden_size=32,
+        intermediate_size=64,
+        num_hidden_layers=2,
+        num_attention_heads=4,
+        num_key_value_heads=2,
+        max_position_embeddings=256,
+        tie_word_embeddings=True,
+        pad_token_id=tokenizer.pad_token_id,
+        eos_token_id=tokenizer.eos_token_id,
+        bos_token_id=None,
     )
+    return getattr(transformers, f"{family}ForCausalLM")(config)
 
 
 @pytest.fixture(scope="session")
@@ -68,9 +66,12 @@ def tokenizer():
 
 @pytest.fixture(scope="session")
 def student(tmp_path_factory, tokenizer) -> Path:
-    """A checkpoint folder with random weights."""
+    """A checkpoint folder with random weights.
+
+    Llama, because transformers gives every Qwen2 folder Qwen2's own tokenizer, whatever the folder holds.
+    """
     folder = tmp_path_factory.mktemp("student")
-    build_model(tokenizer).save_pretrained(folder)
+    build_model(tokenizer, "Llama").save_pretrained(folder)
     tokenizer.save_pretrained(folder)
     return folder
 
@@ -155,3 +156,17 @@ def cot_set(sums) -> pl.DataFrame:
 @pytest.fixture(scope="session")
 def pairs(sums) -> pl.DataFrame:
     return pair_frame(sums)
+
+
+@pytest.fixture
+def new_preference_trainer(tmp_path, tokenizer, new_model):
+    """A function (pairs, recipe, model) → the second stage's trainer, its reference being the model as it is."""
+
+    def build(frame, recipe, model=None):
+        from marco_dag.training.assembly import preference_trainer
+        from marco_dag.training.examples import pair_examples
+
+        examples, _ = pair_examples(frame, tokenizer, recipe.max_tokens)
+        return preference_trainer(recipe, model or new_model(), tokenizer, examples, seed=0, states=tmp_path / "states")
+
+    return build
