@@ -1,0 +1,150 @@
+"""From questions to a report with real (tiny) models, through Dagster; what comes in on the way; what is reused."""
+
+import importlib
+import json
+
+import dagster as dg
+import pytest
+from rich.console import Console
+
+from marco_dag.engines import checkpoint_digest
+from marco_dag.lineage import open_database
+from marco_dag.schemas import TABLES
+from marco_dag.tasks import is_held_out
+from resources.storage import StorageResource
+from resources.tracking import MlflowTracking
+
+pytestmark = pytest.mark.slow
+
+COSTLY = ("base_models", "mcts_trees", "sft_checkpoint", "dpo_checkpoint", "benchmark_scores")
+
+
+def materialize_everything(house):
+    demo = importlib.import_module("assets.demo").Demo(house.defs, house.instance, Console())
+    assert demo.materialize_everything(house.profile, house.storage), demo.failures
+    assert demo.failures == []
+
+
+@pytest.fixture(scope="module")
+def finished(house):
+    """The house after one run of everything."""
+    materialize_everything(house)
+    return house
+
+
+def versions(house) -> dict[tuple[str, str | None], str]:
+    """The newest data version of every asset and partition."""
+    with open_database(house.storage) as database:
+        rows = database.execute("SELECT asset_key, partition, data_version FROM latest_artifacts").fetchall()
+    return {(asset, partition): version for asset, partition, version in rows}
+
+
+def test_every_table_is_there_with_its_schema_and_not_empty(finished):
+    partitions = {
+        "seed_batches": [None],
+        "held_out_questions": [None],
+        "scores": finished.profile.checkpoints,
+    }
+    for table in TABLES:
+        for key in partitions.get(table, ["generated"]):
+            frame = finished.table(table, key)
+            assert frame.schema == TABLES[table]
+            assert frame.height > 0 or table == "seed_quarantine", table
+
+
+def test_no_prompt_that_was_trained_on_is_held_out(finished):
+    held_out = set(finished.table("held_out_questions")["prompt"])
+    share = finished.profile.seeds.held_out_share
+    for table in ("cot_set", "preference_pairs"):
+        prompts = set(finished.table(table, "generated")["prompt"])
+        assert not prompts & held_out
+        assert not any(is_held_out(prompt, share) for prompt in prompts)
+
+
+def test_every_checkpoint_answers_every_question_greedily_and_sampled(finished):
+    questions = set(finished.table("held_out_questions")["seed_id"])
+    digests = set()
+    for checkpoint in finished.profile.checkpoints:
+        scores = finished.table("scores", checkpoint)
+        assert set(scores["question_id"]) == questions
+        assert set(scores["decoding"]) == {"greedy", "sampled"}
+        digests |= set(scores["checkpoint_digest"])
+    assert len(digests) == len(finished.profile.checkpoints), "two checkpoints have the same weights"
+
+
+def test_checkpoints_are_hugging_face_folders_named_by_manifests(finished):
+    manifest = json.loads(finished.storage.manifest_file("dpo_checkpoint", "joint").read_text())["student"]
+    folder = finished.storage.root / manifest["location"]
+    assert (folder / "model.safetensors").is_file()
+    assert checkpoint_digest(folder) == manifest["digest"]
+
+
+def test_the_report_is_one_page_that_names_every_checkpoint(finished):
+    page = (finished.storage.reports / "tiny" / "report.html").read_text()
+    assert all(name in page for name in finished.profile.checkpoints)
+
+
+def test_the_web_ui_gets_counts_curves_and_samples(finished):
+    told = {}
+    for asset, partition in [("sft_checkpoint", None), ("chains", "generated"), ("mcts_trees", "generated")]:
+        records = dg.AssetRecordsFilter(asset_key=dg.AssetKey(asset), asset_partitions=partition and [partition])
+        [record] = finished.instance.fetch_materializations(records, limit=1).records
+        told[asset] = {name: value.value for name, value in record.asset_materialization.metadata.items()}
+    assert told["sft_checkpoint"]["loss"].startswith("![](data:image/png;base64,")
+    assert told["sft_checkpoint"]["trained on"]["generated"]["rows"] == finished.table("cot_set", "generated").height
+    assert told["chains"]["lengths"].startswith("![](data:image/png;base64,")
+    assert told["chains"]["dagster/row_count"] == finished.table("chains", "generated").height
+    assert told["mcts_trees"]["sampled tokens"] == finished.table("trees", "generated")["tokens"].sum()
+    assert "|" in told["mcts_trees"]["sample"]
+
+
+def test_lineage_leads_from_a_score_to_the_models_and_the_seeds(finished):
+    with open_database(finished.storage) as database:
+        seeds, models = database.execute(
+            "SELECT list(DISTINCT seed_id), list(DISTINCT model_digest) FROM score_origins WHERE checkpoint = 'joint'"
+        ).fetchone()
+        runs = database.execute("SELECT DISTINCT mlflow_run_id FROM artifacts").fetchall()
+    pairs = finished.table("preference_pairs", "generated").filter(chosen_rank="shortest")
+    cot = finished.table("cot_set", "generated")
+    assert set(seeds) == {*pairs["seed_id"], *cot["seed_id"]}
+    base = json.loads(finished.storage.manifest_file("base_models").read_text())
+    assert set(models) <= {base["generator"]["digest"], base["critic"]["digest"]}
+    assert base["generator"]["digest"] in models
+    client = MlflowTracking(home=StorageResource(root=str(finished.storage.root))).client()
+    for (run,) in runs:
+        assert client.get_run(run).info.status == "FINISHED"
+
+
+def test_nothing_that_was_costly_is_made_twice(finished):
+    before = versions(finished)
+    materialize_everything(finished)
+    assert versions(finished) == before | {k: v for k, v in versions(finished).items() if k[0] == "seed_batches"}
+    with open_database(finished.storage) as database:
+        rows = database.execute("SELECT asset_key, reused FROM latest_artifacts").fetchall()
+    assert {asset for asset, reused in rows if reused} == {*COSTLY, "thoughts"}
+
+
+def test_a_change_of_one_recipe_makes_that_recipe_anew_and_nothing_else(finished):
+    changes = {"recipes": {"joint": {"beta": 0.5}}}
+    made = {
+        recipe: finished.run("dpo_checkpoint", partition=recipe, changes=changes) for recipe in finished.profile.recipes
+    }
+    reused = {
+        recipe: result.get_asset_materialization_events()[0].materialization.metadata["reused"].value
+        for recipe, result in made.items()
+    }
+    assert reused == {"plain": True, "joint": False}
+    finished.run("dpo_checkpoint", partition="joint")
+
+
+def test_a_candidate_that_does_not_answer_fails_its_check_and_others_only_warn(finished):
+    harsh = {"evaluation": {"no_answer_limit": 0.0}, "recipes": {"joint": {"candidate": True}}}
+    results = {
+        recipe: finished.run("benchmark_scores", partition=recipe, changes=harsh) for recipe in finished.profile.recipes
+    }
+    assert {recipe: result.success for recipe, result in results.items()} == {"plain": True, "joint": False}
+    for result in results.values():
+        [check] = [c for c in result.get_asset_check_evaluations() if c.check_name == "no_answer_rate"]
+        assert not check.passed
+        assert "the limit is 0.0%" in check.description
+    assert finished.table("scores", "joint").height > 0
