@@ -26,7 +26,9 @@ if TYPE_CHECKING:
 IGNORED = -100
 """The label of a token that is read but not learned."""
 
-_BUCKET = 1024
+_BUCKET = 64
+"""Examples sorted by length at a time: enough to save padding, too few for a batch to hold one task alone."""
+
 _WARMUP_SHARE = 0.04
 _LAST_RATE = 0.02
 _LARGEST_GRADIENT = 1.0

@@ -98,23 +98,23 @@ def _work_blocksworld(question: Question, rng: random.Random, mistaken: bool) ->
     plan: list[Move] = [*((upper, TABLE) for upper in blocks_in_the_way(state, block, support)), (block, support)]
     mistake = None
     if mistaken:
-        mistake, plan = rng.choice(_failing_plans(question, plan))
+        mistake, plan = _spoil(question, plan, rng)
     answer = _render_plan(plan)
     return Worked(f"{stacks};{answer}", answer, mistake)
 
 
-def _failing_plans(question: Question, plan: Sequence[Move]) -> list[tuple[int, list[Move]]]:
-    """Plans that fail for one move left out or one block put elsewhere, each with the step where it happens."""
+def _spoil(question: Question, plan: Sequence[Move], rng: random.Random) -> tuple[int, list[Move]]:
+    """A plan that fails for one move left out or one block put elsewhere, and the step where that happens."""
     blocks = _facts(question, "start")
-    failing = []
-    for step, (block, support) in enumerate(plan, start=1):
-        changes: list[list[Move]] = [[(block, other)] for other in (*blocks, TABLE) if other not in (block, support)]
-        for change in [*changes, []]:
-            changed = [*plan[: step - 1], *change, *plan[step:]]
-            answer = Thought(ThoughtKind.ANSWER, _render_plan(changed)).render()
-            if changed and TASKS["blocksworld"].verify(answer, question.reference).outcome == "wrong":
-                failing.append((step, changed))
-    return failing
+    while True:
+        step = rng.randrange(len(plan)) + 1
+        block, support = plan[step - 1]
+        other = rng.choice([*blocks, TABLE])
+        change: list[Move] = [(block, other)] if other not in (block, support) else []
+        spoilt = [*plan[: step - 1], *change, *plan[step:]]
+        answer = Thought(ThoughtKind.ANSWER, _render_plan(spoilt)).render()
+        if spoilt and TASKS["blocksworld"].verify(answer, question.reference).outcome == "wrong":
+            return step, spoilt
 
 
 def _render_plan(plan: Sequence[Move]) -> str:
@@ -129,7 +129,7 @@ def _facts(question: Question, field: str) -> State:
 
 def _restate_instructions(question: Question) -> str:
     rules = question.reference
-    return f"write {rules['count']} {rules['case']} {rules['first']} {rules['last']} {rules['order']}"
+    return f"write {rules['count']} {rules['case']} {rules['first']} {rules['last']}"
 
 
 def _work_instructions(question: Question, rng: random.Random, mistaken: bool) -> Worked:
@@ -137,9 +137,8 @@ def _work_instructions(question: Question, rng: random.Random, mistaken: bool) -
     rules = question.reference
     count, first, last = rules["count"], str(rules["first"]), str(rules["last"])
     assert isinstance(count, int)
-    vowels = _VOWELS if rules["order"] == "alphabetical" else _VOWELS[::-1]
-    begin = rng.randrange(len(vowels) - count + 1)
-    words = [first + vowel + last for vowel in vowels[begin : begin + count]]
+    begin = rng.randrange(len(_VOWELS) - count + 1)
+    words = [first + vowel + last for vowel in _VOWELS[begin : begin + count]]
     mistake = rng.randrange(count) + 1 if mistaken else None
     cases = [str(rules["case"])] * len(words)
     if mistake is not None:

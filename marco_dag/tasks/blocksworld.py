@@ -1,7 +1,7 @@
 """Blocksworld: find moves that bring a state of stacked blocks to a goal; any valid plan is right.
 
-A fact `B/A` says that block B stands on block A, `B/T` that it stands on the table.
-As a move, the same text puts it there.
+A prompt shows a state as its stacks, each from the table up: `AB C` has B on A. A fact `B/A` says that block B stands
+on block A, `B/T` that it stands on the table; as a move, the same text puts it there.
 """
 
 import itertools
@@ -40,7 +40,7 @@ class BlocksworldTask:
             block, support = rng.sample(_BLOCKS, 2)
             if len(blocks_in_the_way(state, block, support)) == wanted and state[block] != support:
                 goal = {block: support}
-                prompt = f"Blocks {render_facts(state)} Goal {render_facts(goal)}"
+                prompt = f"Blocks {render_stacks(state)} Goal {render_facts(goal)}"
                 return Question(prompt, {"start": {**state}, "goal": {**goal}})
 
     def check_reference(self, reference: Reference) -> None:
@@ -71,8 +71,14 @@ class BlocksworldTask:
 
 
 def render_facts(facts: Mapping[str, str]) -> str:
-    """The facts of a state or goal as a prompt shows them: `A/T B/A`."""
+    """The facts of a goal as a prompt shows them: `B/A`, with spaces between."""
     return " ".join(f"{block}/{support}" for block, support in facts.items())
+
+
+def render_stacks(state: Mapping[str, str]) -> str:
+    """A state as a prompt shows it: its stacks from the table up, with spaces between."""
+    bases = (block for block, support in state.items() if support == TABLE)
+    return " ".join(base + "".join(stack_above(state, base)) for base in bases)
 
 
 def is_clear(state: Mapping[str, str], block: str) -> bool:

@@ -9,12 +9,12 @@ from marco_dag.identity import JsonValue
 from marco_dag.tasks.answers import no_answer, read_answer, shown
 from marco_dag.tasks.protocol import Question, Reference, Verdict
 
-CONSONANTS = "bdfglmnprstv"
+CONSONANTS = "bcdfghjklmnprstv"
 """Letters that a generated question asks words to begin or end with."""
 
 _COUNTS = (2, 3, 4)
 _CASES = {"lower": "lowercase", "upper": "uppercase", "title": "capitalized"}
-_ORDERS = {"alphabetical": "alphabetical", "reverse": "reverse alphabetical"}
+_ORDERS = ("alphabetical", "reverse")
 
 
 class InstructionsTask:
@@ -27,13 +27,11 @@ class InstructionsTask:
     name: ClassVar[str] = "instructions"
 
     def generate(self, rng: random.Random) -> Question:
-        """All five rules, 2 to 4 words. The order leaves one right place for each word: no two are exchangeable."""
-        count, case, order = rng.choice(_COUNTS), rng.choice(list(_CASES)), rng.choice(list(_ORDERS))
+        """2 to 4 words under all five rules. Their order leaves each word one place: no two are exchangeable."""
+        count, case = rng.choice(_COUNTS), rng.choice(list(_CASES))
         first, last = rng.choice(CONSONANTS), rng.choice(CONSONANTS)
-        prompt = (
-            f"Write {count} {_CASES[case]} words that start with {first} and end with {last} in {_ORDERS[order]} order"
-        )
-        return Question(prompt, {"count": count, "case": case, "first": first, "last": last, "order": order})
+        prompt = f"Write {count} {_CASES[case]} words that start with {first} and end with {last} in alphabetical order"
+        return Question(prompt, {"count": count, "case": case, "first": first, "last": last, "order": "alphabetical"})
 
     def check_reference(self, reference: Reference) -> None:
         """ValueError where there is no rule, an unknown one, or one with an impossible value."""
@@ -46,8 +44,8 @@ class InstructionsTask:
                 raise ValueError("count: must be a whole number of words, at least 1")
             if rule in ("first", "last") and not (isinstance(value, str) and len(value) == 1 and value.isalpha()):
                 raise ValueError(f"{rule}: must be one letter")
-            allowed: Mapping[str, str] | None = {"case": _CASES, "order": _ORDERS}.get(rule)
-            if allowed is not None and not (isinstance(value, str) and value in allowed):
+            allowed = {"case": tuple(_CASES), "order": _ORDERS}.get(rule)
+            if allowed is not None and value not in allowed:
                 raise ValueError(f"{rule}: must be one of {', '.join(allowed)}")
 
     def verify(self, response: str, reference: Reference) -> Verdict:
