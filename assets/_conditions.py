@@ -5,5 +5,12 @@ import dagster as dg
 AFTER_SFT = dg.AutomationCondition.eager().ignore(dg.AssetSelection.assets("preference_pairs"))
 """The second stage follows a new SFT checkpoint; new pairs wait for the next one (`retrain_on_new_chains`)."""
 
-AFTER_UPSTREAM = dg.AutomationCondition.eager()
-"""Scores follow checkpoints, and the report follows scores."""
+AFTER_CHECKPOINTS = dg.AutomationCondition.eager()
+"""Scores follow the checkpoint they are of."""
+
+AFTER_SCORES = (
+    dg.AutomationCondition.eager()
+    .without(~dg.AutomationCondition.any_deps_missing())
+    .allow(dg.AssetSelection.assets("benchmark_scores"))
+)
+"""The report follows any new scores, also while others are missing: it shows them as gaps."""

@@ -8,7 +8,7 @@ import polars as pl
 
 from assets import OWNERS
 from assets._checks import ANSWERS, SCHEMA, answers_given, blocking, schema_holds
-from assets._conditions import AFTER_UPSTREAM
+from assets._conditions import AFTER_CHECKPOINTS
 from assets._gpu import GPU_POOL, GPU_TAGS, RETRIES
 from assets._pictures import response_lengths
 from assets.partitions import CHECKPOINTS, OWN_RECIPE
@@ -25,7 +25,7 @@ from resources.steps import Step, Steps
 @dg.asset(
     ins={"dpo_checkpoint": dg.AssetIn(partition_mapping=OWN_RECIPE)},
     partitions_def=CHECKPOINTS,
-    automation_condition=AFTER_UPSTREAM,
+    automation_condition=AFTER_CHECKPOINTS,
     group_name="evaluation",
     kinds={"pytorch", "polars", "parquet"},
     owners=OWNERS,

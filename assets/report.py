@@ -8,7 +8,7 @@ import dagster as dg
 import polars as pl
 
 from assets import OWNERS
-from assets._conditions import AFTER_UPSTREAM
+from assets._conditions import AFTER_SCORES
 from assets.models import read_curves
 from assets.partitions import ALL_BATCHES
 from marco_dag import __version__
@@ -31,7 +31,7 @@ _EVERY = dg.AllPartitionMapping()
         "preference_pairs": dg.AssetIn(partition_mapping=ALL_BATCHES),
         "seed_prompts": dg.AssetIn(partition_mapping=ALL_BATCHES),
     },
-    automation_condition=AFTER_UPSTREAM,
+    automation_condition=AFTER_SCORES,
     group_name="report",
     kinds={"html"},
     owners=OWNERS,

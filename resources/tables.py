@@ -67,9 +67,8 @@ class ParquetTables(dg.ConfigurableIOManager, dg.UPathIOManager):
     def load_from_path(self, context: dg.InputContext, path: "UPath") -> pl.DataFrame:
         """The frame of one file."""
         if not path.exists():
-            raise FileNotFoundError(
-                f"{path}: {context.asset_key.to_user_string()} was not materialized yet; do that first"
-            )
+            name = context.asset_key.to_user_string()
+            raise dg.Failure(f"{name} was not materialized yet ({path}); do that first", allow_retries=False)
         with path.open("rb") as file:
             return conform(pl.read_parquet(file), table_of(context))
 

@@ -3,9 +3,11 @@
 import importlib
 import json
 import os
+import shutil
 import sys
 import time
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,17 +20,10 @@ from marco_dag.profiles import Profile
 from marco_dag.storage import Storage
 from resources.profile import chosen_profile
 
+NO_LOG_FILES = {
+    "compute_logs": {"module": "dagster._core.storage.noop_compute_log_manager", "class": "NoOpComputeLogManager"}
+}
 TINY = Path(__file__).parent.parent / "profiles" / "tiny.yaml"
-
-BATCH_ASSETS = (
-    "seed_prompts",
-    "seed_quarantine",
-    "mcts_trees",
-    "thoughts",
-    "chains",
-    "balanced_cot",
-    "preference_pairs",
-)
 
 
 @dataclass
@@ -52,6 +47,11 @@ class House:
             run_config={"resources": {"profile": {"config": {"changes": changes or {}}}}},
         )
 
+    def search_batch(self, batch: str) -> dg.ExecuteInProcessResult:
+        """From the questions of one batch to its training sets, as the sensor asks for it."""
+        job = self.defs.resolve_job_def("search_batch")
+        return job.execute_in_process(partition_key=batch, instance=self.instance, raise_on_error=False)
+
     def table(self, table: str, partition: str | None = None) -> pl.DataFrame:
         return pl.read_parquet(self.storage.table_file(table, partition))
 
@@ -64,26 +64,48 @@ class House:
         return file
 
 
-def metadata(result: dg.ExecuteInProcessResult, asset: str) -> dict[str, Any]:
-    [event] = [e for e in result.get_asset_materialization_events() if e.asset_key == dg.AssetKey(asset)]
-    return {name: value.value for name, value in event.materialization.metadata.items()}
-
-
-@pytest.fixture(scope="session")
-def house(tmp_path_factory) -> Iterator[House]:
+@contextmanager
+def open_house(root: Path, instance: dg.DagsterInstance) -> Iterator[House]:
     """Loads the assets anew, because their partitions follow the profile; leaves no trace of it for other tests."""
-    root = tmp_path_factory.mktemp("house")
-    with pytest.MonkeyPatch.context() as patch:
+    with pytest.MonkeyPatch.context() as patch, instance:
         patch.setenv("MARCO_PROFILE", str(TINY))
         patch.setenv("MARCO_HOME", str(root))
-        for name in [*sys.modules]:
-            if name.split(".")[0] == "assets" or name == "marco_dag.definitions":
-                patch.delitem(sys.modules, name)
-        chosen_profile.cache_clear()
-        with dg.DagsterInstance.ephemeral() as instance:
-            defs = importlib.import_module("marco_dag.definitions").defs
-            yield House(defs, Storage(root), chosen_profile(), instance)
+        _forget_assets()
+        yield House(importlib.import_module("marco_dag.definitions").defs, Storage(root), chosen_profile(), instance)
+    _forget_assets()
+
+
+def _forget_assets() -> None:
     chosen_profile.cache_clear()
     for name in [*sys.modules]:
         if name.split(".")[0] == "assets" or name == "marco_dag.definitions":
             del sys.modules[name]
+
+
+@pytest.fixture(scope="session")
+def trained(tmp_path_factory) -> Path:
+    """A storage root whose base models are trained."""
+    root = tmp_path_factory.mktemp("trained")
+    with open_house(root, dg.DagsterInstance.ephemeral()) as house:
+        assert house.run("base_models").success
+    return root
+
+
+@pytest.fixture(scope="module")
+def house(trained, tmp_path_factory) -> Iterator[House]:
+    """A house for the tests of one file, with the trained models in its store and nothing materialized."""
+    root = tmp_path_factory.mktemp("house")
+    shutil.copytree(trained / "artifacts", root / "artifacts")
+    with open_house(root, dg.DagsterInstance.ephemeral()) as house:
+        yield house
+
+
+@pytest.fixture(scope="module")
+def house_on_disk(trained, tmp_path_factory) -> Iterator[House]:
+    """The same with an instance on disk, slower: a schedule's tick opens the instance by reference."""
+    root = tmp_path_factory.mktemp("house")
+    shutil.copytree(trained / "artifacts", root / "artifacts")
+    (root / "dagster").mkdir()
+    instance = dg.DagsterInstance.local_temp(str(root / "dagster"), overrides=NO_LOG_FILES)
+    with open_house(root, instance) as house:
+        yield house

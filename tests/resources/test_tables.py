@@ -159,12 +159,12 @@ def test_none_of_the_partitions_materialized_is_an_empty_table(run):
 
 
 def test_a_missing_partition_of_the_step_itself_is_an_error(run):
-    with pytest.raises(FileNotFoundError, match="mcts_trees was not materialized yet"):
+    with pytest.raises(dg.Failure, match="mcts_trees was not materialized yet"):
         run("same_batch", partition="one", batches=("one",))
 
 
 def test_a_missing_table_without_partitions_is_an_error(run):
-    with pytest.raises(FileNotFoundError, match="empty_chains was not materialized yet"):
+    with pytest.raises(dg.Failure, match="empty_chains was not materialized yet"):
         run("reads_chains")
 
 

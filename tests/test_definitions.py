@@ -1,0 +1,139 @@
+"""The code location: complete, documented, light to load; and the layers that hold it up."""
+
+import ast
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import dagster as dg
+import pytest
+
+from marco_dag.definitions import defs
+
+HOUSE = Path(__file__).parent.parent
+MODULES = sorted(
+    path.relative_to(HOUSE)
+    for package in ("marco_dag", "resources", "assets")
+    for path in (HOUSE / package).rglob("*.py")
+)
+SPECS = {spec.key.to_user_string(): spec for spec in defs.resolve_all_asset_specs()}
+
+
+def test_the_assets_of_the_paper_s_pipeline_are_there():
+    assert set(SPECS) == {
+        "seed_batches",
+        "seed_prompts",
+        "seed_quarantine",
+        "held_out_questions",
+        "base_models",
+        "mcts_trees",
+        "thoughts",
+        "chains",
+        "balanced_cot",
+        "preference_pairs",
+        "sft_checkpoint",
+        "dpo_checkpoint",
+        "benchmark_scores",
+        "distillation_report",
+    }
+
+
+@pytest.mark.parametrize("name", SPECS)
+def test_every_asset_says_what_it_is_and_whose(name):
+    spec = SPECS[name]
+    assert spec.group_name in {"seeds", "models", "search", "curation", "training", "evaluation", "report"}
+    assert 1 <= len(spec.kinds) <= 3
+    assert spec.owners == ["team:marco"]
+    assert spec.code_version
+    assert spec.description
+    assert spec.description.splitlines()[0].endswith(".")
+
+
+@pytest.mark.parametrize("name", SPECS)
+def test_every_table_is_guarded_by_a_blocking_schema_check(name):
+    keys = defs.resolve_asset_graph().get_check_keys_for_assets({dg.AssetKey(name)})
+    if name in ("base_models", "sft_checkpoint", "dpo_checkpoint", "distillation_report"):
+        assert keys == set()
+    else:
+        assert dg.AssetCheckKey(dg.AssetKey(name), "schema") in keys
+    for key in keys:
+        assert defs.resolve_asset_graph().get_check_spec(key).blocking
+
+
+def test_steps_that_run_a_model_ask_for_a_gpu_once_for_every_deployment():
+    needy = {"base_models", "mcts_trees", "sft_checkpoint", "dpo_checkpoint", "benchmark_scores"}
+    for name in SPECS:
+        definition = defs.resolve_assets_def(name)
+        asks = "dagster-ray/config" in definition.op.tags
+        assert asks == (name in needy | {"thoughts"}), name
+        assert (definition.op.pool == "gpu") == asks
+        if asks:
+            assert json.loads(definition.op.tags["dagster-ray/config"]) == {"num_gpus": 1}
+            limits = json.loads(definition.op.tags["dagster-k8s/config"])["container_config"]["resources"]["limits"]
+            assert limits == {"nvidia.com/gpu": "1"}
+
+
+def test_automation_is_off_until_somebody_turns_it_on():
+    assert defs.resolve_sensor_def("new_seed_files").default_status == dg.DefaultSensorStatus.STOPPED
+    assert defs.resolve_schedule_def("retrain_on_new_chains").default_status == dg.DefaultScheduleStatus.STOPPED
+
+
+def imported(module: Path) -> set[str]:
+    """The top-level packages that a module imports, anywhere in it; of `marco_dag.definitions`, the whole name."""
+    names: set[str] = set()
+    for node in ast.walk(ast.parse((HOUSE / module).read_text())):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            names.add(node.module)
+    return {name if name == "marco_dag.definitions" else name.split(".")[0] for name in names}
+
+
+@pytest.mark.parametrize("module", MODULES, ids=str)
+def test_imports_run_one_way(module):
+    """marco_dag ← resources ← assets ← marco_dag.definitions; only what is above the library knows Dagster."""
+    if module in (Path("marco_dag/definitions.py"), Path("assets/demo.py")):
+        return
+    above = {
+        "marco_dag": {"dagster", "resources", "assets", "marco_dag.definitions"},
+        "resources": {"assets", "marco_dag.definitions"},
+        "assets": {"marco_dag.definitions"},
+    }
+    assert not imported(module) & above[module.parts[0]]
+
+
+def run_python(code: str, **environment: str) -> str:
+    result = subprocess.run(
+        [sys.executable, "-c", code], cwd=HOUSE, env=os.environ | environment, capture_output=True, text=True
+    )
+    assert result.returncode == 0, result.stderr
+    return result.stdout
+
+
+def test_the_library_can_be_imported_where_there_is_no_dagster():
+    names = [
+        ".".join(module.with_suffix("").parts).removesuffix(".__init__")
+        for module in MODULES
+        if module.parts[0] == "marco_dag" and module.name not in ("definitions.py", "__main__.py")
+    ]
+    run_python(f"import sys, importlib; sys.modules['dagster'] = None; [importlib.import_module(n) for n in {names}]")
+
+
+def test_loading_the_code_location_loads_nothing_heavy():
+    heavy = {"torch", "transformers", "trl", "datasets", "mlflow", "matplotlib", "sklearn"}
+    loaded = run_python("import sys, marco_dag.definitions; print(*{name.split('.')[0] for name in sys.modules})")
+    assert not heavy & set(loaded.split())
+
+
+def test_an_unknown_deployment_is_refused_with_the_known_ones():
+    code = "import os; from resources.deployments import chosen_deployment; chosen_deployment()"
+    result = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=HOUSE,
+        env=os.environ | {"MARCO_DEPLOYMENT": "moon"},
+        capture_output=True,
+        text=True,
+    )
+    assert "MARCO_DEPLOYMENT: no deployment 'moon'; known: laptop" in result.stderr
