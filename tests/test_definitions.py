@@ -1,6 +1,5 @@
-"""The code location: complete, documented, light to load; and the layers that hold it up."""
+"""The code location: complete, documented, guarded, and off by default."""
 
-import ast
 import json
 import os
 import subprocess
@@ -13,11 +12,6 @@ import pytest
 from marco_dag.definitions import defs
 
 HOUSE = Path(__file__).parent.parent
-MODULES = sorted(
-    path.relative_to(HOUSE)
-    for package in ("marco_dag", "resources", "assets")
-    for path in (HOUSE / package).rglob("*.py")
-)
 SPECS = {spec.key.to_user_string(): spec for spec in defs.resolve_all_asset_specs()}
 
 
@@ -78,53 +72,6 @@ def test_steps_that_run_a_model_ask_for_a_gpu_once_for_every_deployment():
 def test_automation_is_off_until_somebody_turns_it_on():
     assert defs.resolve_sensor_def("new_seed_files").default_status == dg.DefaultSensorStatus.STOPPED
     assert defs.resolve_schedule_def("retrain_on_new_chains").default_status == dg.DefaultScheduleStatus.STOPPED
-
-
-def imported(module: Path) -> set[str]:
-    """The top-level packages that a module imports, anywhere in it; of `marco_dag.definitions`, the whole name."""
-    names: set[str] = set()
-    for node in ast.walk(ast.parse((HOUSE / module).read_text())):
-        if isinstance(node, ast.Import):
-            names |= {alias.name for alias in node.names}
-        elif isinstance(node, ast.ImportFrom) and node.module:
-            names.add(node.module)
-    return {name if name == "marco_dag.definitions" else name.split(".")[0] for name in names}
-
-
-@pytest.mark.parametrize("module", MODULES, ids=str)
-def test_imports_run_one_way(module):
-    """marco_dag ← resources ← assets ← marco_dag.definitions; only what is above the library knows Dagster."""
-    if module in (Path("marco_dag/definitions.py"), Path("assets/demo.py")):
-        return
-    above = {
-        "marco_dag": {"dagster", "resources", "assets", "marco_dag.definitions"},
-        "resources": {"assets", "marco_dag.definitions"},
-        "assets": {"marco_dag.definitions"},
-    }
-    assert not imported(module) & above[module.parts[0]]
-
-
-def run_python(code: str, **environment: str) -> str:
-    result = subprocess.run(
-        [sys.executable, "-c", code], cwd=HOUSE, env=os.environ | environment, capture_output=True, text=True
-    )
-    assert result.returncode == 0, result.stderr
-    return result.stdout
-
-
-def test_the_library_can_be_imported_where_there_is_no_dagster():
-    names = [
-        ".".join(module.with_suffix("").parts).removesuffix(".__init__")
-        for module in MODULES
-        if module.parts[0] == "marco_dag" and module.name not in ("definitions.py", "__main__.py")
-    ]
-    run_python(f"import sys, importlib; sys.modules['dagster'] = None; [importlib.import_module(n) for n in {names}]")
-
-
-def test_loading_the_code_location_loads_nothing_heavy():
-    heavy = {"torch", "transformers", "trl", "datasets", "mlflow", "matplotlib", "sklearn"}
-    loaded = run_python("import sys, marco_dag.definitions; print(*{name.split('.')[0] for name in sys.modules})")
-    assert not heavy & set(loaded.split())
 
 
 def test_an_unknown_deployment_is_refused_with_the_known_ones():
