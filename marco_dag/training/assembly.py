@@ -11,7 +11,6 @@ import torch
 from peft import LoraConfig as PeftLoraConfig
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from trl import DPOConfig, SFTConfig
-from trl.trainer.utils import disable_dropout_in_model
 
 from marco_dag.training.batches import PairCollator, pair_dataset, sft_dataset
 from marco_dag.training.config import RecipeConfig, SftConfig, StageConfig
@@ -67,10 +66,10 @@ def preference_trainer(
 ) -> PreferenceTrainer:
     """The trainer of the second stage; computes the reference's log-probabilities from `model` as it is.
 
-    The model's own dropout is turned off, as TRL does for DPO: the rewards compare it with a reference that has none.
-    The adapters' dropout is the recipe's choice and stays.
+    The model's own dropout is turned off: the rewards compare it with a reference that has none. The adapters' dropout
+    is the recipe's choice and stays.
     """
-    disable_dropout_in_model(model)
+    _disable_dropout(model)
     with _without_pefts_deprecated_question():
         return PreferenceTrainer(
             recipe=recipe,
@@ -120,6 +119,15 @@ def _arguments(config: StageConfig, examples: int, seed: int, states: Path) -> d
         "report_to": "none",
         "disable_tqdm": True,
     }
+
+
+def _disable_dropout(model: torch.nn.Module) -> None:
+    # TRL's own function knows the Dropout modules alone; attention's dropout is a number that its modules hold.
+    for module in model.modules():
+        if isinstance(module, torch.nn.Dropout):
+            module.p = 0.0
+        elif hasattr(module, "attention_dropout"):
+            module.attention_dropout = 0.0  # type: ignore[assignment]
 
 
 def _adapters(config: StageConfig) -> PeftLoraConfig | None:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import SafetensorError
 from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
 from transformers.utils import logging as transformers_logging
 
@@ -36,7 +37,7 @@ def load_student(folder: Path, tokenizer: PreTrainedTokenizerBase, lora: LoraCon
     dtype = stored_dtype(folder) if lora else torch.float32
     try:
         model = AutoModelForCausalLM.from_pretrained(folder, dtype=dtype, use_safetensors=True, local_files_only=True)
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, SafetensorError) as error:
         raise TrainingError(f"{folder}: the model cannot be read: {error}") from error
     rows = model.get_input_embeddings().num_embeddings
     if len(tokenizer) > rows:

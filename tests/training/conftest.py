@@ -38,7 +38,7 @@ def build_tokenizer():
     )
 
 
-def build_model(tokenizer, family: str = "Qwen2", seed: int = 0):
+def build_model(tokenizer, family: str = "Qwen2", seed: int = 0, dropout: float = 0.0):
     import torch
     import transformers
 
@@ -52,6 +52,7 @@ def build_model(tokenizer, family: str = "Qwen2", seed: int = 0):
         num_key_value_heads=2,
         max_position_embeddings=256,
         tie_word_embeddings=True,
+        attention_dropout=dropout,
         pad_token_id=tokenizer.pad_token_id,
         eos_token_id=tokenizer.eos_token_id,
         bos_token_id=None,

@@ -158,6 +158,12 @@ def test_reference_log_probs_are_those_of_each_sequence_alone(new_preference_tra
             assert row[f"ref_{side}_logps"] == pytest.approx(expected, abs=1e-4)
 
 
+def test_the_models_own_dropout_is_off_in_policy_and_reference(new_preference_trainer, new_model, pairs):
+    trainer = new_preference_trainer(pairs, recipe(batch_size=40), new_model(dropout=0.5))
+    trainer.model.train()
+    assert loss_of(trainer).item() == pytest.approx(math.log(2), abs=1e-6)
+
+
 def test_what_the_collator_counts():
     example = PairExample(prompt=[3, 9, 4], chosen=[20, 21, 1], rejected=[20, 30, 31, 1])
     (row,) = pair_dataset([example])

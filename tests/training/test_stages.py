@@ -1,6 +1,7 @@
 """The two stages from a checkpoint folder to the next."""
 
 import math
+import shutil
 import subprocess
 import sys
 
@@ -99,7 +100,8 @@ def test_the_joint_loss_starts_where_the_algebra_says(tmp_path, student, pairs, 
     assert first["preference_loss"] == pytest.approx(math.log(2), abs=1e-5)
     assert first["sft_loss"] == pytest.approx(sft, abs=1e-5)
     assert first["loss"] == pytest.approx(0.5 * math.log(2) + 2.0 * sft, abs=1e-5)
-    assert first["reward_margin"] == pytest.approx(0, abs=1e-5)
+    for reward in ("reward_chosen", "reward_rejected", "reward_margin"):
+        assert first[reward] == pytest.approx(0, abs=1e-5)
 
 
 def test_dpo_learns_to_tell_right_from_wrong(tmp_path, sft_run, pairs):
@@ -214,6 +216,11 @@ def test_a_checkpoint_that_cannot_be_used_is_refused(tmp_path, student, tokenize
     (tmp_path / "bare").mkdir()
     with pytest.raises(TrainingError, match="no checkpoint here"):
         train_sft(tmp_path / "bare", cot_set, SFT, seed=0, folder=tmp_path / "run-2")
+
+    shutil.copytree(student, tmp_path / "torn")
+    (tmp_path / "torn" / "model.safetensors").write_bytes(b"torn")
+    with pytest.raises(TrainingError, match="the model cannot be read"):
+        train_sft(tmp_path / "torn", cot_set, SFT, seed=0, folder=tmp_path / "run-4")
 
     larger = AutoTokenizer.from_pretrained(student)
     larger.add_tokens(["<one-more>"])
