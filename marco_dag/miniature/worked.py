@@ -10,12 +10,19 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from marco_dag.tasks import TASKS
-from marco_dag.tasks.blocksworld import TABLE, Move, State, blocks_in_the_way, render_facts, stack_above
-from marco_dag.tasks.instructions import CONSONANTS
+from marco_dag.tasks.blocksworld import TABLE, Move, State, blocks_in_the_way, render_facts, render_stacks
+from marco_dag.tasks.instructions import CONSONANTS, VOWELS
 from marco_dag.tasks.protocol import Question
 from marco_dag.thoughts import Thought, ThoughtKind
 
-_VOWELS = "aeiou"
+_MARKS: Mapping[tuple[bool, bool], str] = {
+    (False, False): ".",
+    (False, True): "-",
+    (True, False): "!",
+    (True, True): "+",
+}
+"""(belongs to the goal, is in the way) → mark."""
+
 _ADDITION = re.compile(r"Compute (\d+)\+(\d+)")
 
 
@@ -88,19 +95,22 @@ def _restate_blocksworld(question: Question) -> str:
 
 
 def _work_blocksworld(question: Question, rng: random.Random, mistaken: bool) -> Worked:
-    """`C:D.B:.;D/T C/B`: what stands on each of the goal's two blocks, then the moves: out of the way, then the goal's.
+    """`A! D!C- E.;C/T D/A`: each block of the stacks with its mark, then the moves.
 
-    A mistake leaves a move out or puts a block somewhere else.
+    `!` is one of the goal's blocks, `-` stands above one, `+` is both, `.` neither. What stands above goes to the
+    table, the last mark first. A mistake leaves a move out or puts a block somewhere else.
     """
     state = _facts(question, "start")
     ((block, support),) = _facts(question, "goal").items()
-    stacks = "".join(f"{base}:{''.join(stack_above(state, base))}." for base in (block, support))
-    plan: list[Move] = [*((upper, TABLE) for upper in blocks_in_the_way(state, block, support)), (block, support)]
+    stacks, in_the_way = render_stacks(state), blocks_in_the_way(state, block, support)
+    marks = {name: _MARKS[name in (block, support), name in in_the_way] for name in state}
+    steps = "".join(name + marks.get(name, "") for name in stacks)
+    plan = [*((name, TABLE) for name in reversed(stacks) if name in in_the_way), (block, support)]
     mistake = None
     if mistaken:
         mistake, plan = _spoil(question, plan, rng)
     answer = _render_plan(plan)
-    return Worked(f"{stacks};{answer}", answer, mistake)
+    return Worked(f"{steps};{answer}", answer, mistake)
 
 
 def _spoil(question: Question, plan: Sequence[Move], rng: random.Random) -> tuple[int, list[Move]]:
@@ -129,7 +139,7 @@ def _facts(question: Question, field: str) -> State:
 
 def _restate_instructions(question: Question) -> str:
     rules = question.reference
-    return f"write {rules['count']} {rules['case']} {rules['first']} {rules['last']}"
+    return "write {count} {case} {first} {last} without {without} {order}".format(**rules)
 
 
 def _work_instructions(question: Question, rng: random.Random, mistaken: bool) -> Worked:
@@ -137,17 +147,22 @@ def _work_instructions(question: Question, rng: random.Random, mistaken: bool) -
     rules = question.reference
     count, first, last = rules["count"], str(rules["first"]), str(rules["last"])
     assert isinstance(count, int)
-    begin = rng.randrange(len(_VOWELS) - count + 1)
-    words = [first + vowel + last for vowel in _VOWELS[begin : begin + count]]
+    vowels = [vowel for vowel in VOWELS if vowel != rules["without"]]
+    if rules["order"] == "reverse":
+        vowels.reverse()
+    begin = rng.randrange(len(vowels) - count + 1)
+    words = [first + vowel + last for vowel in vowels[begin : begin + count]]
     mistake = rng.randrange(count) + 1 if mistaken else None
     cases = [str(rules["case"])] * len(words)
     if mistake is not None:
         at = mistake - 1
-        match rng.choice(("first", "last", "order", "count", "case")):
+        match rng.choice(("first", "last", "without", "order", "count", "case")):
             case "first":
                 words[at] = rng.choice([c for c in CONSONANTS if c != first]) + words[at][1:]
             case "last":
                 words[at] = words[at][:-1] + rng.choice([c for c in CONSONANTS if c != last])
+            case "without":
+                words[at] = first + str(rules["without"]) + last
             case "order":
                 other = at - 1 if at else 1
                 words[at], words[other] = words[other], words[at]

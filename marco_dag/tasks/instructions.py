@@ -12,26 +12,33 @@ from marco_dag.tasks.protocol import Question, Reference, Verdict
 CONSONANTS = "bcdfghjklmnprstv"
 """Letters that a generated question asks words to begin or end with."""
 
+VOWELS = "aeiou"
+"""Letters of which a generated question forbids one."""
+
 _COUNTS = (2, 3, 4)
 _CASES = {"lower": "lowercase", "upper": "uppercase", "title": "capitalized"}
-_ORDERS = ("alphabetical", "reverse")
+_ORDERS = {"alphabetical": "alphabetical", "reverse": "reverse alphabetical"}
 
 
 class InstructionsTask:
-    """Reference: at least one of the rules `count`, `case`, `first`, `last`, `order`; the answer must keep them all.
+    """Reference: at least one of the rules below; the answer must keep them all.
 
     `count` is a number ≥ 1; `case` is lower, upper or title; `first` and `last` are a letter that every word begins or
-    ends with, in either case; `order` is alphabetical or reverse, without repeats.
+    ends with, `without` one that no word holds, in either case; `order` is alphabetical or reverse, without repeats.
     """
 
     name: ClassVar[str] = "instructions"
 
     def generate(self, rng: random.Random) -> Question:
-        """2 to 4 words under all five rules. Their order leaves each word one place: no two are exchangeable."""
-        count, case = rng.choice(_COUNTS), rng.choice(list(_CASES))
-        first, last = rng.choice(CONSONANTS), rng.choice(CONSONANTS)
-        prompt = f"Write {count} {_CASES[case]} words that start with {first} and end with {last} in alphabetical order"
-        return Question(prompt, {"count": count, "case": case, "first": first, "last": last, "order": "alphabetical"})
+        """2 to 4 words under all rules. Their order leaves each word one place: no two are exchangeable."""
+        count, case, order = rng.choice(_COUNTS), rng.choice(list(_CASES)), rng.choice(list(_ORDERS))
+        first, last, without = rng.choice(CONSONANTS), rng.choice(CONSONANTS), rng.choice(VOWELS)
+        prompt = (
+            f"Write {count} {_CASES[case]} words that start with {first} and end with {last} without {without} "
+            f"in {_ORDERS[order]} order"
+        )
+        rules = {"first": first, "last": last, "without": without}
+        return Question(prompt, {"count": count, "case": case, "order": order, **rules})
 
     def check_reference(self, reference: Reference) -> None:
         """ValueError where there is no rule, an unknown one, or one with an impossible value."""
@@ -42,9 +49,11 @@ class InstructionsTask:
                 raise ValueError(f"{rule}: unknown rule; known: {', '.join(_RULES)}")
             if rule == "count" and (not isinstance(value, int) or isinstance(value, bool) or value < 1):
                 raise ValueError("count: must be a whole number of words, at least 1")
-            if rule in ("first", "last") and not (isinstance(value, str) and len(value) == 1 and value.isalpha()):
+            if rule in ("first", "last", "without") and not (
+                isinstance(value, str) and len(value) == 1 and value.isalpha()
+            ):
                 raise ValueError(f"{rule}: must be one letter")
-            allowed = {"case": tuple(_CASES), "order": _ORDERS}.get(rule)
+            allowed = {"case": tuple(_CASES), "order": tuple(_ORDERS)}.get(rule)
             if allowed is not None and value not in allowed:
                 raise ValueError(f"{rule}: must be one of {', '.join(allowed)}")
 
@@ -83,6 +92,11 @@ def _check_last(words: Sequence[str], value: JsonValue) -> str | None:
     return next((f"{shown(word)} does not end with {value}" for word in words if word[-1].lower() != letter), None)
 
 
+def _check_without(words: Sequence[str], value: JsonValue) -> str | None:
+    letter = str(value).lower()
+    return next((f"{shown(word)} holds {value}" for word in words if letter in word.lower()), None)
+
+
 def _check_order(words: Sequence[str], value: JsonValue) -> str | None:
     for one, other in pairwise(word.lower() for word in words):
         if one == other:
@@ -97,5 +111,6 @@ _RULES: Mapping[str, Callable[[Sequence[str], JsonValue], str | None]] = {
     "case": _check_case,
     "first": _check_first,
     "last": _check_last,
+    "without": _check_without,
     "order": _check_order,
 }

@@ -73,8 +73,8 @@ def test_the_held_out_share_is_met_and_nested() -> None:
 
 
 def test_a_space_that_is_too_small_is_named_instead_of_searched_for_ever() -> None:
-    with pytest.raises(TaskError, match=r"'instructions' has about \d+ distinct held_out questions.* 5000 are asked"):
-        generate_questions(TASKS["instructions"], 5000, split="held_out", share=SHARE, seed=0)
+    with pytest.raises(TaskError, match=r"'arithmetic' has about \d+ distinct held_out questions.* 5000 are asked"):
+        generate_questions(TASKS["arithmetic"], 5000, split="held_out", share=SHARE, seed=0)
 
 
 def test_an_unknown_task_is_answered_with_the_known_ones() -> None:

@@ -11,7 +11,7 @@ from marco_dag.tasks.blocksworld import blocks_in_the_way, stack_above
 from marco_dag.thoughts import TAGS
 
 TOWER: Reference = {"start": {"A": "T", "B": "A", "C": "B", "D": "T"}, "goal": {"A": "D"}}
-RULES: Reference = {"count": 2, "case": "upper", "first": "b", "last": "t", "order": "alphabetical"}
+RULES: Reference = {"count": 2, "case": "upper", "first": "b", "last": "t", "without": "i", "order": "alphabetical"}
 REFERENCES: dict[str, Reference] = {
     "letters": {"word": "balloon", "letter": "l"},
     "arithmetic": {"answer": 85},
@@ -67,6 +67,7 @@ def test_a_right_answer_is_right_however_it_is_reached(name: str, answer: str) -
         ("instructions", "BAT Bet", "case: 'Bet' is not uppercase"),
         ("instructions", "CAT BET", "first: 'CAT' does not start with b"),
         ("instructions", "BAT BED", "last: 'BED' does not end with t"),
+        ("instructions", "BAT BIT", "without: 'BIT' holds i"),
         ("instructions", "BET BAT", "order: 'bat' stands after 'bet'"),
         ("instructions", "BAT BAT", "order: 'bat' is repeated"),
         ("instructions", "BAT, BET", "'BAT,' is no word of letters"),
@@ -185,7 +186,7 @@ def test_what_is_in_the_way_is_cleared_from_the_top() -> None:
         ("blocksworld", {"start": {"A/B": "T"}, "goal": {"A/B": "T"}}, "start: a block's name"),
         ("blocksworld", {"start": {"A": "T"}, "goal": {}}, "goal: must map"),
         ("instructions", {}, "at least one rule"),
-        ("instructions", {"colour": "red"}, "colour: unknown rule; known: count, case, first, last, order"),
+        ("instructions", {"colour": "red"}, "colour: unknown rule; known: count, case, first, last, without, order"),
         ("instructions", {"count": 0}, "count: "),
         ("instructions", {"case": "camel"}, "case: must be one of lower, upper, title"),
         ("instructions", {"case": ["lower"]}, "case: must be one of"),
