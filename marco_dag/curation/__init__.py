@@ -7,7 +7,7 @@ the student's tokenizer, because every length here is a number of the student's 
 from marco_dag.curation.balance import balanced_cot
 from marco_dag.curation.chains import Encode, extract_chains
 from marco_dag.curation.config import CurationConfig, LengthRank
-from marco_dag.curation.pairs import preference_pairs
+from marco_dag.curation.pairs import common_prefix_length, preference_pairs
 
 CURATION_VERSION = "1"
 """Raised whenever the same trees would give other rows; part of what an artifact is keyed by."""
@@ -18,6 +18,7 @@ __all__ = [
     "Encode",
     "LengthRank",
     "balanced_cot",
+    "common_prefix_length",
     "extract_chains",
     "preference_pairs",
 ]
