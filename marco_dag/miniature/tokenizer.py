@@ -18,7 +18,7 @@ PAD, EOS, USER, ASSISTANT, UNKNOWN = "<pad>", "<eos>", "<user>", "<assistant>", 
 WORDS = (
     *("How", "many", "in", "Compute", "Blocks", "Goal"),
     *("Write", "lowercase", "uppercase", "capitalized", "words", "that", "start", "with", "and", "end", "order"),
-    *("without", "reverse", "alphabetical", "lower", "upper", "title"),
+    *("reverse", "alphabetical", "lower", "upper", "title"),
     *("count", "add", "reach", "write", "maybe", "ok", "no", "Wait", "is", "wrong", "at", "step", "Clearly", "Again"),
 )
 """Words that are one token, alone or behind a space."""

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from marco_dag.tasks import TASKS
 from marco_dag.tasks.blocksworld import TABLE, Move, State, blocks_in_the_way, render_facts, render_stacks
-from marco_dag.tasks.instructions import CONSONANTS, VOWELS
+from marco_dag.tasks.instructions import CONSONANTS
 from marco_dag.tasks.protocol import Question
 from marco_dag.thoughts import Thought, ThoughtKind
 
@@ -23,6 +23,7 @@ _MARKS: Mapping[tuple[bool, bool], str] = {
 }
 """(belongs to the goal, is in the way) → mark."""
 
+_VOWELS = "aeiou"
 _ADDITION = re.compile(r"Compute (\d+)\+(\d+)")
 
 
@@ -139,7 +140,7 @@ def _facts(question: Question, field: str) -> State:
 
 def _restate_instructions(question: Question) -> str:
     rules = question.reference
-    return "write {count} {case} {first} {last} without {without} {order}".format(**rules)
+    return "write {count} {case} {first} {last} {order}".format(**rules)
 
 
 def _work_instructions(question: Question, rng: random.Random, mistaken: bool) -> Worked:
@@ -147,22 +148,18 @@ def _work_instructions(question: Question, rng: random.Random, mistaken: bool) -
     rules = question.reference
     count, first, last = rules["count"], str(rules["first"]), str(rules["last"])
     assert isinstance(count, int)
-    vowels = [vowel for vowel in VOWELS if vowel != rules["without"]]
-    if rules["order"] == "reverse":
-        vowels.reverse()
+    vowels = _VOWELS[::-1] if rules["order"] == "reverse" else _VOWELS
     begin = rng.randrange(len(vowels) - count + 1)
     words = [first + vowel + last for vowel in vowels[begin : begin + count]]
     mistake = rng.randrange(count) + 1 if mistaken else None
     cases = [str(rules["case"])] * len(words)
     if mistake is not None:
         at = mistake - 1
-        match rng.choice(("first", "last", "without", "order", "count", "case")):
+        match rng.choice(("first", "last", "order", "count", "case")):
             case "first":
                 words[at] = rng.choice([c for c in CONSONANTS if c != first]) + words[at][1:]
             case "last":
                 words[at] = words[at][:-1] + rng.choice([c for c in CONSONANTS if c != last])
-            case "without":
-                words[at] = first + str(rules["without"]) + last
             case "order":
                 other = at - 1 if at else 1
                 words[at], words[other] = words[other], words[at]

@@ -12,9 +12,6 @@ from marco_dag.tasks.protocol import Question, Reference, Verdict
 CONSONANTS = "bcdfghjklmnprstv"
 """Letters that a generated question asks words to begin or end with."""
 
-VOWELS = "aeiou"
-"""Letters of which a generated question forbids one."""
-
 _COUNTS = (2, 3, 4)
 _CASES = {"lower": "lowercase", "upper": "uppercase", "title": "capitalized"}
 _ORDERS = {"alphabetical": "alphabetical", "reverse": "reverse alphabetical"}
@@ -30,15 +27,13 @@ class InstructionsTask:
     name: ClassVar[str] = "instructions"
 
     def generate(self, rng: random.Random) -> Question:
-        """2 to 4 words under all rules. Their order leaves each word one place: no two are exchangeable."""
+        """2 to 4 words under all rules but `without`. Their order leaves each word one place: no two are exchangeable."""
         count, case, order = rng.choice(_COUNTS), rng.choice(list(_CASES)), rng.choice(list(_ORDERS))
-        first, last, without = rng.choice(CONSONANTS), rng.choice(CONSONANTS), rng.choice(VOWELS)
+        first, last = rng.choice(CONSONANTS), rng.choice(CONSONANTS)
         prompt = (
-            f"Write {count} {_CASES[case]} words that start with {first} and end with {last} without {without} "
-            f"in {_ORDERS[order]} order"
+            f"Write {count} {_CASES[case]} words that start with {first} and end with {last} in {_ORDERS[order]} order"
         )
-        rules = {"first": first, "last": last, "without": without}
-        return Question(prompt, {"count": count, "case": case, "order": order, **rules})
+        return Question(prompt, {"count": count, "case": case, "order": order, "first": first, "last": last})
 
     def check_reference(self, reference: Reference) -> None:
         """ValueError where there is no rule, an unknown one, or one with an impossible value."""
