@@ -27,7 +27,7 @@ class InstructionsTask:
     name: ClassVar[str] = "instructions"
 
     def generate(self, rng: random.Random) -> Question:
-        """2 to 4 words under all rules but `without`. Their order leaves each word one place: no two are exchangeable."""
+        """2 to 4 words under all rules but `without`; the order leaves each word one place: no two are exchangeable."""
         count, case, order = rng.choice(_COUNTS), rng.choice(list(_CASES)), rng.choice(list(_ORDERS))
         first, last = rng.choice(CONSONANTS), rng.choice(CONSONANTS)
         prompt = (
