@@ -10,14 +10,20 @@ import uuid
 from collections.abc import Iterator, Sequence
 from importlib.resources import files
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import duckdb
 import polars as pl
 
 from marco_dag.identity import digest_json
 from marco_dag.lineage.producers import CHECKPOINT_ASSETS, PRODUCERS, RECIPE_ASSET
 from marco_dag.schemas import ARTIFACTS, TABLES
 from marco_dag.storage import Storage
+
+if TYPE_CHECKING:
+    import duckdb
+
+# duckdb is imported within functions: Dagster and pydantic keep the classes of resources alive beyond the end of the
+# interpreter, and with them what their modules name; DuckDB's bindings print pages of complaints about that.
 
 _SQL_TYPES: dict[pl.DataType, str] = {
     pl.String(): "VARCHAR",
@@ -31,16 +37,20 @@ _OFFLINE: dict[str, str | bool | int | float | list[str]] = {"autoinstall_known_
 """Connection settings: everything the views need comes with DuckDB; nothing is fetched."""
 
 
-def connect(storage: Storage) -> duckdb.DuckDBPyConnection:
+def connect(storage: Storage) -> "duckdb.DuckDBPyConnection":
     """An in-memory connection that has all the views; close it when done."""
+    import duckdb
+
     _write_schema_files(storage)
     connection = duckdb.connect(config=_OFFLINE)
     _execute_all(connection, _definition(storage))
     return connection
 
 
-def open_database(storage: Storage) -> duckdb.DuckDBPyConnection:
+def open_database(storage: Storage) -> "duckdb.DuckDBPyConnection":
     """A read-only connection to `<root>/lineage.duckdb`, made current first; close it when done."""
+    import duckdb
+
     ensure_database(storage)
     return duckdb.connect(storage.database, read_only=True, config=_OFFLINE)
 
@@ -55,6 +65,8 @@ def refresh_database(storage: Storage) -> Path:
 
     Safe at any time: who has the old file open keeps reading it, and two refreshes at once both succeed.
     """
+    import duckdb
+
     _write_schema_files(storage)
     definition = _definition(storage)
     temporary = storage.lineage / f"{uuid.uuid4().hex}.duckdb.tmp"
@@ -69,6 +81,8 @@ def refresh_database(storage: Storage) -> Path:
 
 
 def _is_current(storage: Storage) -> bool:
+    import duckdb
+
     if not storage.database.exists():
         return False
     try:
@@ -85,7 +99,7 @@ def _definition(storage: Storage) -> list[str]:
     return [*_base_views(storage), *_asset_graph_views(), derived]
 
 
-def _execute_all(connection: duckdb.DuckDBPyConnection, statements: Sequence[str]) -> None:
+def _execute_all(connection: "duckdb.DuckDBPyConnection", statements: Sequence[str]) -> None:
     for statement in statements:
         connection.execute(statement)
 

@@ -5,8 +5,7 @@ Reads events and tables; changes nothing. What has thousands of origins is summe
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import groupby
-
-import duckdb
+from typing import TYPE_CHECKING
 
 from marco_dag.errors import LineageError
 from marco_dag.identity import JsonValue
@@ -16,6 +15,9 @@ from marco_dag.lineage.producers import PRODUCERS, TRAINED_ASSETS
 from marco_dag.lineage.resolve import newest, resolve
 from marco_dag.lineage.views import connect
 from marco_dag.storage import Storage
+
+if TYPE_CHECKING:
+    import duckdb
 
 ACCEPTED = (
     "an artifact id; an asset key, or asset/partition; a data version; the path of a table file, a checkpoint folder "
@@ -51,7 +53,7 @@ def trace(storage: Storage, what: str) -> Origin:
 class _Walk:
     """One walk: each thing is told once, and only named when met again."""
 
-    def __init__(self, connection: duckdb.DuckDBPyConnection, events: Sequence[Materialization]) -> None:
+    def __init__(self, connection: "duckdb.DuckDBPyConnection", events: Sequence[Materialization]) -> None:
         self._connection = connection
         self._events = {event.artifact_id: event for event in events}
         self._latest = {(event.asset_key, event.partition): event for event in newest(events)}

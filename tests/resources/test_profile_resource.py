@@ -6,6 +6,15 @@ from marco_dag.errors import ProfileError
 from resources.profile import ProfileResource, chosen_profile
 
 
+@pytest.fixture(autouse=True)
+def _miniature(monkeypatch):
+    """Whatever the profile of the process that runs the tests."""
+    monkeypatch.delenv("MARCO_PROFILE", raising=False)
+    chosen_profile.cache_clear()
+    yield
+    chosen_profile.cache_clear()
+
+
 def test_without_changes_it_is_the_chosen_profile():
     assert ProfileResource().profile == chosen_profile()
 
