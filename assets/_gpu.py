@@ -5,8 +5,6 @@ On one machine the pool keeps such steps from running side by side; on Ray and o
 
 import json
 
-import dagster as dg
-
 GPU_POOL = "gpu"
 """The concurrency pool; its size is in dagster.yaml."""
 
@@ -15,6 +13,3 @@ GPU_TAGS = {
     "dagster-k8s/config": json.dumps({"container_config": {"resources": {"limits": {"nvidia.com/gpu": "1"}}}}),
 }
 """Step tags (`op_tags`) read by dagster-ray and dagster-k8s."""
-
-RETRIES = dg.RetryPolicy(max_retries=2, delay=10, backoff=dg.Backoff.EXPONENTIAL)
-"""For faults of the machine only: `resources.steps` ends a step for good where trying again cannot help."""

@@ -9,7 +9,7 @@ import polars as pl
 from assets import OWNERS
 from assets._checks import ANSWERS, SCHEMA, answers_given, blocking, schema_holds
 from assets._conditions import AFTER_CHECKPOINTS
-from assets._gpu import GPU_POOL, GPU_TAGS, RETRIES
+from assets._gpu import GPU_POOL, GPU_TAGS
 from assets._pictures import response_lengths
 from assets.partitions import CHECKPOINTS, OWN_RECIPE
 from marco_dag.errors import EvaluationError
@@ -35,7 +35,6 @@ from resources.steps import Step, Steps
     check_specs=[blocking(SCHEMA, "benchmark_scores"), blocking(ANSWERS, "benchmark_scores")],
     pool=GPU_POOL,
     op_tags=GPU_TAGS,
-    retry_policy=RETRIES,
 )
 def benchmark_scores(
     context: dg.AssetExecutionContext,

@@ -9,7 +9,7 @@ import polars as pl
 
 from assets import OWNERS
 from assets._conditions import AFTER_SFT
-from assets._gpu import GPU_POOL, GPU_TAGS, RETRIES
+from assets._gpu import GPU_POOL, GPU_TAGS
 from assets._pictures import loss_curves
 from assets.partitions import ALL_BATCHES, RECIPES
 from marco_dag.engines import checkpoint_digest
@@ -36,7 +36,6 @@ _KINDS = {"pytorch", "huggingface"}
     io_manager_key="models",
     pool=GPU_POOL,
     op_tags=GPU_TAGS,
-    retry_policy=RETRIES,
 )
 def sft_checkpoint(
     context: dg.AssetExecutionContext, balanced_cot: pl.DataFrame, base_models: Models, steps: Steps
@@ -75,7 +74,6 @@ def sft_checkpoint(
     io_manager_key="models",
     pool=GPU_POOL,
     op_tags=GPU_TAGS,
-    retry_policy=RETRIES,
 )
 def dpo_checkpoint(
     context: dg.AssetExecutionContext, preference_pairs: pl.DataFrame, sft_checkpoint: Models, steps: Steps

@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     from marco_dag.profiles import Profile
     from marco_dag.storage import Storage
 
+_INTERRUPTED = 130
+"""Exit status after Ctrl-C, as shells have it."""
+
 _BATCH_ASSETS = (
     "seed_prompts",
     "seed_quarantine",
@@ -44,7 +47,10 @@ class Demo:
         """What went wrong, one line a run."""
 
     def materialize(self, assets: Sequence[str], partition: str | None = None) -> bool:
-        """Run `assets` (of one partition); False where a step or a blocking check failed, which is noted and told."""
+        """Run `assets` (of one partition); False where a step or a blocking check failed, which is noted and told.
+
+        KeyboardInterrupt after Ctrl-C, which Dagster takes for a failure of the step.
+        """
         where = "" if partition is None else f" [{partition}]"
         result = self._job.execute_in_process(
             asset_selection=[dg.AssetKey(asset) for asset in assets],
@@ -61,6 +67,8 @@ class Demo:
                 self._console.print(
                     f"  {event.step_key + where:<44}{seconds:>7.1f} s  {made}", markup=False, highlight=False
                 )
+        if _interrupted(result):
+            raise KeyboardInterrupt
         if not result.success:
             self.failures.append(f"{', '.join(assets)}{where}: {_why(result)}")
             self._console.print(f"  failed: {self.failures[-1]}", style="red", markup=False, highlight=False)
@@ -82,7 +90,7 @@ class Demo:
 
 
 def main() -> int:
-    """Materialize everything; the exit status is 1 where anything failed."""
+    """Materialize everything; the exit status is 1 where anything failed, 130 after Ctrl-C."""
     _quieten()
     from marco_dag.definitions import defs
     from marco_dag.storage import Storage
@@ -94,7 +102,11 @@ def main() -> int:
     start = time.perf_counter()
     with _instance() as instance:
         demo = Demo(defs, instance, console)
-        finished = demo.materialize_everything(profile, storage)
+        try:
+            finished = demo.materialize_everything(profile, storage)
+        except KeyboardInterrupt:
+            console.print("stopped; run it again to go on from here", style="red")
+            return _INTERRUPTED
     if finished:
         _show_results(console, profile, storage)
     console.print(f"{time.perf_counter() - start:.0f} s in all", highlight=False)
@@ -112,6 +124,11 @@ def _reused(result: dg.ExecuteInProcessResult) -> dict[str, float]:
             if "reused" in metadata and metadata["reused"].value:
                 found[event.step_key] = float(str(metadata["seconds"].value))
     return found
+
+
+def _interrupted(result: dg.ExecuteInProcessResult) -> bool:
+    errors = [event.step_failure_data.error for event in result.all_events if event.is_step_failure]
+    return any(error is not None and error.cls_name == "DagsterExecutionInterruptedError" for error in errors)
 
 
 def _why(result: dg.ExecuteInProcessResult) -> str:
@@ -160,8 +177,4 @@ def _quieten() -> None:
 
 
 if __name__ == "__main__":
-    status = main()
-    sys.stdout.flush()
-    sys.stderr.flush()
-    # Without the interpreter's own end: there DuckDB's bindings complain at length of objects that others still hold.
-    os._exit(status)
+    sys.exit(main())

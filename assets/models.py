@@ -8,7 +8,7 @@ import dagster as dg
 import polars as pl
 
 from assets import OWNERS
-from assets._gpu import GPU_POOL, GPU_TAGS, RETRIES
+from assets._gpu import GPU_POOL, GPU_TAGS
 from assets._pictures import loss_curves
 from marco_dag.engines import checkpoint_digest
 from marco_dag.identity import JsonValue, digest_json
@@ -27,7 +27,6 @@ from resources.steps import Step, Steps
     io_manager_key="models",
     pool=GPU_POOL,
     op_tags=GPU_TAGS,
-    retry_policy=RETRIES,
 )
 def base_models(context: dg.AssetExecutionContext, steps: Steps) -> Iterator[dg.MaterializeResult[Any]]:
     """Generator, critic and base student: the profile's Hugging Face models, or tiny ones trained from scratch."""

@@ -8,7 +8,7 @@ import polars as pl
 
 from assets import OWNERS
 from assets._checks import SCHEMA, blocking, schema_holds
-from assets._gpu import GPU_POOL, GPU_TAGS, RETRIES
+from assets._gpu import GPU_POOL, GPU_TAGS
 from assets.partitions import SEED_BATCHES
 from marco_dag.engines import RoleEngines
 from marco_dag.identity import JsonValue
@@ -51,7 +51,6 @@ _KINDS = {"pytorch", "polars", "parquet"}
     check_specs=[blocking(SCHEMA, "mcts_trees"), blocking(SCHEMA, "thoughts")],
     pool=GPU_POOL,
     op_tags=GPU_TAGS,
-    retry_policy=RETRIES,
 )
 def mcts_trees(
     context: dg.AssetExecutionContext,

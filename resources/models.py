@@ -71,7 +71,7 @@ class ModelManifests(dg.ConfigurableIOManager):
         if not context.has_asset_partitions:
             file = self._storage.manifest_file(asset)
             if not file.exists():
-                raise dg.Failure(f"{asset} was not materialized yet; do that first", allow_retries=False)
+                raise dg.Failure(f"{asset} was not materialized yet; do that first")
             return _read(file)
         files = {key: self._storage.manifest_file(asset, key) for key in context.asset_partition_keys}
         return {key: _read(file) for key, file in files.items() if file.exists()}

@@ -1,7 +1,7 @@
 """What every step opens first and closes last: the profile, the artifact store, one MLflow run, one lineage event.
 
 An asset opens a step, calls the library, and yields `step.finish(...)`. Errors of the library end the step for good;
-faults of the machine (a lost connection, a full or stale disk) leave it to be tried again.
+faults of the machine (a lost connection, a stale file handle) have it tried again.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -111,24 +111,30 @@ class Steps(dg.ConfigurableResource["Steps"]):
     """Where materializations are recorded."""
     tracking: dg.ResourceDependency[MlflowTracking]
     """Where parameters and metrics are logged."""
+    retries: int = 2
+    """How often a step is tried again after a fault of the machine, ≥ 0."""
+    retry_seconds: float = 10.0
+    """Wait before the first of these tries, doubled for each after it, in seconds."""
 
     @contextmanager
     def open(self, context: dg.AssetExecutionContext) -> Iterator[Step]:
         """A step for the length of the `with` block.
 
-        dg.Failure without retries where the library refuses, or the code is wrong; other errors of the operating system
-        and the network are left to the asset's retry policy.
+        dg.Failure where the library refuses or the code is wrong; other errors of the operating system and the network
+        make Dagster try the step again. An interrupt passes through: a terminated run ends.
         """
         try:
             with self.tracking.step_run(context) as run:
                 yield Step(context, self.profile.profile, self.home.storage, run, self.lineage)
         except MarcoError as error:
-            raise dg.Failure(str(error), allow_retries=False) from error
+            raise dg.Failure(str(error)) from error
         except dg.Failure:
             raise
         except OSError as error:
             if isinstance(error, _PERMANENT):
-                raise dg.Failure(str(error), allow_retries=False) from error
-            raise
+                raise dg.Failure(str(error)) from error
+            # Not a retry policy of the asset: Dagster would apply that to a run that somebody terminates, too.
+            wait = self.retry_seconds * 2**context.op_execution_context.retry_number
+            raise dg.RetryRequested(max_retries=self.retries, seconds_to_wait=wait) from error
         except Exception as error:
-            raise dg.Failure(f"{type(error).__name__}: {error}", allow_retries=False) from error
+            raise dg.Failure(f"{type(error).__name__}: {error}") from error

@@ -68,7 +68,7 @@ class ParquetTables(dg.ConfigurableIOManager, dg.UPathIOManager):
         """The frame of one file."""
         if not path.exists():
             name = context.asset_key.to_user_string()
-            raise dg.Failure(f"{name} was not materialized yet ({path}); do that first", allow_retries=False)
+            raise dg.Failure(f"{name} was not materialized yet ({path}); do that first")
         with path.open("rb") as file:
             return conform(pl.read_parquet(file), table_of(context))
 

@@ -3,8 +3,10 @@
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import polars as pl
@@ -17,12 +19,16 @@ pytestmark = pytest.mark.slow
 HOUSE = Path(__file__).parent.parent.parent
 
 
+def environment(home: Path) -> dict[str, str]:
+    """A fresh user's: the tiny profile, everything below `home`, no DAGSTER_HOME."""
+    kept = {name: value for name, value in os.environ.items() if name != "DAGSTER_HOME"}
+    return kept | {"MARCO_PROFILE": str(HOUSE / "tests/profiles/tiny.yaml"), "MARCO_HOME": str(home / "data")}
+
+
 def materialize(home: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    """Run the command where a dagster.yaml like ours lies, without DAGSTER_HOME."""
-    environment = {name: value for name, value in os.environ.items() if name != "DAGSTER_HOME"}
-    environment |= {"MARCO_PROFILE": str(HOUSE / "tests/profiles/tiny.yaml"), "MARCO_HOME": str(home / "data")}
+    """Run the command where a dagster.yaml like ours lies."""
     command = [sys.executable, "-m", "dagster", "asset", "materialize", "-m", "marco_dag.definitions"]
-    return subprocess.run([*command, *arguments], cwd=home, env=environment, capture_output=True, text=True)
+    return subprocess.run([*command, *arguments], cwd=home, env=environment(home), capture_output=True, text=True)
 
 
 def test_assets_are_materialized_from_the_command_line(tmp_path):
@@ -41,3 +47,25 @@ def test_assets_are_materialized_from_the_command_line(tmp_path):
     unknown = materialize(tmp_path, "--select", "seed_prompts,seed_quarantine", "--partition", "nobody-dropped-this")
     assert unknown.returncode != 0
     assert "nobody-dropped-this" in unknown.stderr
+
+
+def test_ctrl_c_ends_the_demo_at_once_in_the_middle_of_training(tmp_path):
+    shutil.copy(HOUSE / "dagster.yaml", tmp_path)
+    log = tmp_path / "log"
+    # Shells start background jobs with Ctrl-C ignored, and so do some that run tests.
+    start = "import signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler); "
+    command = [sys.executable, "-c", start + "from assets.demo import main; sys.exit(main())"]
+    with log.open("w") as output:
+        demo = subprocess.Popen(
+            command, cwd=tmp_path, env=environment(tmp_path), stdout=output, stderr=subprocess.STDOUT
+        )
+    try:
+        while "train generator: " not in log.read_text() and demo.poll() is None:
+            time.sleep(0.5)
+        demo.send_signal(signal.SIGINT)
+        assert demo.wait(timeout=30) == 130, log.read_text()
+    finally:
+        demo.kill()
+    assert "run it again to go on from here" in log.read_text()
+    [partial] = (tmp_path / "data" / "artifacts" / "models").glob("*.partial")
+    assert partial.is_dir()

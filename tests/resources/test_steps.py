@@ -18,8 +18,6 @@ from resources.storage import StorageResource
 from resources.tables import ParquetTables
 from resources.tracking import MlflowTracking
 
-RETRIES = dg.RetryPolicy(max_retries=2)
-
 
 @pytest.fixture(scope="module")
 def storage(tmp_path_factory) -> Storage:
@@ -29,7 +27,7 @@ def storage(tmp_path_factory) -> Storage:
 def materialize(storage: Storage, body) -> dg.ExecuteInProcessResult:
     """Run `body(step)` as the asset `trees`; it yields what the asset yields."""
 
-    @dg.asset(io_manager_key="tables", retry_policy=RETRIES)
+    @dg.asset(io_manager_key="tables")
     def trees(context: dg.AssetExecutionContext, steps: Steps):
         with steps.open(context) as step:
             yield body(step)
@@ -40,6 +38,7 @@ def materialize(storage: Storage, body) -> dg.ExecuteInProcessResult:
         profile=ProfileResource(),
         lineage=LineageResource(home=home),
         tracking=MlflowTracking(home=home),
+        retry_seconds=0.01,
     )
     resources = {"steps": steps, "tables": ParquetTables(home=home)}
     with dg.DagsterInstance.ephemeral() as instance:
@@ -87,7 +86,7 @@ def test_work_that_was_done_is_reused_and_said_so(storage):
         (SearchError("no engine for the role critic"), 1),
         (TypeError("a mistake in the code"), 1),
         (FileNotFoundError(errno.ENOENT, "gone"), 1),
-        (dg.Failure("on purpose", allow_retries=False), 1),
+        (dg.Failure("on purpose"), 1),
         (ConnectionResetError(errno.ECONNRESET, "the server went away"), 3),
         (OSError(errno.ESTALE, "stale file handle"), 3),
     ],
