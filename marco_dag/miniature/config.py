@@ -38,9 +38,9 @@ class MiniatureConfig(Config):
 
     architecture: ArchitectureConfig = ArchitectureConfig()
     """Their shape."""
-    generator: PretrainingConfig = PretrainingConfig(steps=1600)
+    generator: PretrainingConfig = PretrainingConfig(steps=1400)
     """The model that writes thoughts."""
     critic: PretrainingConfig = PretrainingConfig(steps=250, learning_rate=1.5e-3)
     """The model that writes reflections; fine-tuned from the generator."""
-    student: PretrainingConfig = PretrainingConfig(steps=700)
-    """The base student: knows the tags and short answers, not long reasoning."""
+    student: PretrainingConfig = PretrainingConfig(steps=800, tokens_per_step=1024, error_rate=0.3)
+    """The base student: knows the tags, answers mostly at once, and is often wrong."""
