@@ -157,8 +157,7 @@ def _show_results(console: Console, profile: "Profile", storage: "Storage") -> N
 def _instance() -> dg.DagsterInstance:
     """The instance of `DAGSTER_HOME`, with the steps' output left on this terminal.
 
-    Dagster would send it to files through helper processes, which end the progress bars, and whose death by Ctrl-C
-    leaves the run hanging.
+    Dagster would send it to files, through helper processes, and a progress bar would meet no terminal.
     """
     home = os.environ.setdefault("DAGSTER_HOME", str(Path.cwd()))
     module = "dagster._core.storage.noop_compute_log_manager"
