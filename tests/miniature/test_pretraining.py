@@ -112,4 +112,4 @@ def test_batches_hold_every_example_once_and_keep_to_the_token_budget() -> None:
     assert sorted(example.tokens[0] for batch in batches for example in batch) == list(range(2500))
     assert all(max(len(e.tokens) for e in batch) * len(batch) <= 512 for batch in batches)
     padded = sum(max(len(e.tokens) for e in batch) * len(batch) for batch in batches)
-    assert sum(lengths) / padded > 0.9
+    assert sum(lengths) / padded > 0.85  # a batch of the first lengths that come would be half padding
