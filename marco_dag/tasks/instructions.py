@@ -27,8 +27,8 @@ class InstructionsTask:
     name: ClassVar[str] = "instructions"
 
     def generate(self, rng: random.Random) -> Question:
-        """2 to 4 words under all rules but `without`; the order leaves each word one place: no two are exchangeable."""
-        count, case, order = rng.choice(_COUNTS), rng.choice(list(_CASES)), rng.choice(list(_ORDERS))
+        """2 to 4 words in lower or upper case under all rules but `without`; their order leaves each one place."""
+        count, case, order = rng.choice(_COUNTS), rng.choice(("lower", "upper")), rng.choice(list(_ORDERS))
         first, last = rng.choice(CONSONANTS), rng.choice(CONSONANTS)
         prompt = (
             f"Write {count} {_CASES[case]} words that start with {first} and end with {last} in {_ORDERS[order]} order"

@@ -27,13 +27,17 @@ def test_a_trace_is_a_well_formed_chain_for_a_training_prompt_that_ends_in_an_an
         assert not is_held_out(trace.prompt, 0.25)
 
 
-def test_the_generator_learns_every_kind_and_the_student_only_short_chains() -> None:
+def test_the_generator_learns_every_kind_and_the_student_mostly_short_chains() -> None:
     assert {t.kind for trace in draw("generator") for t in parse_chain(trace.response)[0]} == set(ThoughtKind)
-    chains = [[t.kind for t in parse_chain(trace.response)[0]] for trace in draw("student")]
-    assert {tuple(chain) for chain in chains} == {
-        (ThoughtKind.ANSWER,),
-        (ThoughtKind.THINKING, ThoughtKind.ANSWER),
-    }
+    short = {(ThoughtKind.ANSWER,): 0, (ThoughtKind.THINKING, ThoughtKind.ANSWER): 0}
+    student = draw("student")
+    for trace in student:
+        kinds = tuple(thought.kind for thought in parse_chain(trace.response)[0])
+        if kinds in short:
+            short[kinds] += 1
+    at_once, after_one_thinking = (count / len(student) for count in short.values())
+    assert 0.40 < at_once < 0.50
+    assert 0.35 < after_one_thinking < 0.45
 
 
 @pytest.mark.parametrize("role", ["generator", "critic"])
