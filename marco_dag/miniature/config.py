@@ -38,9 +38,9 @@ class MiniatureConfig(Config):
 
     architecture: ArchitectureConfig = ArchitectureConfig()
     """Their shape."""
-    generator: PretrainingConfig = PretrainingConfig(steps=1400)
+    generator: PretrainingConfig = PretrainingConfig(steps=1500)
     """The model that writes thoughts."""
     critic: PretrainingConfig = PretrainingConfig(steps=250, learning_rate=1.5e-3)
     """The model that writes reflections; fine-tuned from the generator."""
-    student: PretrainingConfig = PretrainingConfig(steps=800, tokens_per_step=1024, error_rate=0.3)
+    student: PretrainingConfig = PretrainingConfig(steps=1100, error_rate=0.4)
     """The base student: knows the tags, answers mostly at once, and is often wrong."""
