@@ -12,7 +12,7 @@ import pytest
 from marco_dag.definitions import defs
 
 HOUSE = Path(__file__).parent.parent
-SPECS = {spec.key.to_user_string(): spec for spec in defs.resolve_all_asset_specs()}
+SPECS = {spec.key.to_user_string(): spec for spec in sorted(defs.resolve_all_asset_specs(), key=lambda spec: spec.key)}
 
 
 def test_the_assets_of_the_paper_s_pipeline_are_there():
