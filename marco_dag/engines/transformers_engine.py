@@ -82,6 +82,7 @@ class TransformersEngine:
         self._prefixes = PrefixCache(config.prefix_cache_mb << 20)
         self._waiting: deque[_Call] = deque()
         self._rows: list[_Row] = []
+        self._open: set[_Call] = set()
         self._waited = 0
         self._pump: asyncio.Task[None] | None = None
         self._lengths = torch.zeros(self._slots, dtype=torch.long, device=self._device)
@@ -107,9 +108,13 @@ class TransformersEngine:
             )
         call = _Call(request, prompt, min(request.max_tokens, room), asyncio.get_running_loop().create_future())
         self._waiting.append(call)
+        self._open.add(call)
         if self._pump is None or self._pump.done():
             self._pump = asyncio.create_task(self._run())
-        return await call.future
+        try:
+            return await call.future
+        finally:
+            self._open.discard(call)
 
     async def _run(self) -> None:
         """Step until nothing is left to do; an error reaches every request that is still open."""
@@ -119,10 +124,9 @@ class TransformersEngine:
                 ended = self._step()
                 await (self._let_owners_ask() if ended else asyncio.sleep(0))
         except Exception as error:
-            open_calls = {*(row.call for row in self._rows), *self._waiting}
             self._rows.clear()
             self._waiting.clear()
-            for call in open_calls:
+            for call in self._open:
                 if not call.future.done():
                     call.future.set_exception(error)
 
