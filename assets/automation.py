@@ -9,7 +9,7 @@ from typing import cast
 import dagster as dg
 
 from assets.checkpoints import TRAINED_ON
-from assets.partitions import SEED_BATCHES
+from assets.partitions import BATCH_ASSETS, SEED_BATCHES
 from marco_dag.seeds import Inbox, batch_table
 from resources.storage import StorageResource
 
@@ -18,17 +18,7 @@ _SFT = dg.AssetKey("sft_checkpoint")
 
 search_batch = dg.define_asset_job(
     "search_batch",
-    selection=dg.AssetSelection.assets(
-        "base_models",
-        "held_out_questions",
-        "seed_prompts",
-        "seed_quarantine",
-        "mcts_trees",
-        "thoughts",
-        "chains",
-        "balanced_cot",
-        "preference_pairs",
-    ),
+    selection=dg.AssetSelection.assets("base_models", "held_out_questions", *BATCH_ASSETS),
     description="From the questions of one batch to its training sets; models that are there already are reused.",
 )
 

@@ -25,16 +25,6 @@ if TYPE_CHECKING:
 _INTERRUPTED = 130
 """Exit status after Ctrl-C, as shells have it."""
 
-_BATCH_ASSETS = (
-    "seed_prompts",
-    "seed_quarantine",
-    "mcts_trees",
-    "thoughts",
-    "chains",
-    "balanced_cot",
-    "preference_pairs",
-)
-
 
 class Demo:
     """Materializes assets run by run and says of each what it cost, or that it was reused."""
@@ -76,10 +66,12 @@ class Demo:
 
     def materialize_everything(self, profile: "Profile", storage: "Storage") -> bool:
         """Every asset in order; False where nothing that follows could be made. A failed partition leaves a gap."""
+        from assets.partitions import BATCH_ASSETS
+
         if not self.materialize(["seed_batches", "held_out_questions", "base_models"]):
             return False
         batches = pl.read_parquet(storage.table_file("seed_batches"))["batch"]
-        searched = [self.materialize(_BATCH_ASSETS, batch) for batch in batches]
+        searched = [self.materialize(BATCH_ASSETS, batch) for batch in batches]
         if not any(searched) or not self.materialize(["sft_checkpoint"]):
             return False
         for recipe in profile.recipes:

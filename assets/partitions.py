@@ -22,3 +22,14 @@ ALL_BATCHES = dg.AllPartitionMapping()
 
 OWN_RECIPE = dg.StaticPartitionMapping({recipe: recipe for recipe in RECIPES.get_partition_keys()})
 """The scores of a recipe need that recipe's checkpoint; those of `base` and `sft` need none."""
+
+BATCH_ASSETS = (
+    "seed_prompts",
+    "seed_quarantine",
+    "mcts_trees",
+    "thoughts",
+    "chains",
+    "balanced_cot",
+    "preference_pairs",
+)
+"""What is made of one batch of seeds, from its questions to its training sets."""
