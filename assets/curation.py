@@ -19,7 +19,7 @@ from assets._pictures import chain_lengths
 from assets.partitions import SEED_BATCHES
 from marco_dag import curation
 from marco_dag.curation import CURATION_VERSION
-from resources.engines import EnginesResource
+from marco_dag.engines import load_encoder
 from resources.models import Models
 from resources.steps import Steps
 
@@ -42,11 +42,10 @@ def chains(
     thoughts: pl.DataFrame,
     base_models: Models,
     steps: Steps,
-    engines: EnginesResource,
 ) -> Iterator[dg.MaterializeResult[pl.DataFrame]]:
     """Every path from a question to a checked answer, ranked by length among its question's correct ones."""
     with steps.open(context) as step:
-        encode = engines.encoder(base_models["student"].path(step.storage))
+        encode = load_encoder(base_models["student"].path(step.storage))
         found = curation.extract_chains(mcts_trees, thoughts, encode)
         correct = found.filter(pl.col("correct"))
         counts = {
@@ -113,11 +112,10 @@ def preference_pairs(
     held_out_questions: pl.DataFrame,
     base_models: Models,
     steps: Steps,
-    engines: EnginesResource,
 ) -> Iterator[dg.MaterializeResult[pl.DataFrame]]:
     """A correct chain against wrong ones of its tree, for each length that a recipe of the profile asks for."""
     with steps.open(context) as step:
-        encode = engines.encoder(base_models["student"].path(step.storage))
+        encode = load_encoder(base_models["student"].path(step.storage))
         pairs = curation.preference_pairs(
             chains, seed_prompts, encode, step.profile.chosen_ranks, step.profile.curation
         )

@@ -6,11 +6,11 @@ Reads the finished artifacts of one demo below the storage root; writes a report
 """
 
 import os
-from collections.abc import Sequence
 
 import polars as pl
 
 from marco_dag import curation, seeds
+from marco_dag.engines import load_encoder
 from marco_dag.evaluation import summarize
 from marco_dag.profiles import load_profile
 from marco_dag.report import write_report
@@ -25,7 +25,7 @@ def main() -> None:
     prompts = seeds.generated_seeds(profile.seeds, seed=profile.seed, batch=seeds.GENERATED)
     [searched], [models] = storage.artifacts.glob("trees/*/trees.parquet"), storage.artifacts.glob("models/*/student")
     trees = pl.read_parquet(searched)
-    encode = _encoder(str(models))
+    encode = load_encoder(models)
     chains = curation.extract_chains(trees, pl.read_parquet(searched.with_name("thoughts.parquet")), encode)
     curation.balanced_cot(chains, prompts, profile.curation)
     pairs = curation.preference_pairs(chains, prompts, encode, profile.chosen_ranks, profile.curation)
@@ -44,18 +44,6 @@ def main() -> None:
         curves={folder.parent.name: read_summary(folder.parent).curve for folder in trained},
         questions=pl.concat([prompts, questions]),
     )
-
-
-def _encoder(model: str) -> curation.Encode:
-    from transformers import AutoTokenizer
-
-    tokenizer = AutoTokenizer.from_pretrained(model)
-
-    def encode(texts: Sequence[str]) -> list[list[int]]:
-        ids: list[list[int]] = tokenizer(list(texts), add_special_tokens=False)["input_ids"] if texts else []
-        return ids
-
-    return encode
 
 
 if __name__ == "__main__":

@@ -1,11 +1,10 @@
-"""Engines, tokenizers and checkpoints as a resource: what a step opens to make a model write."""
+"""Engines as a resource: what a step opens to make a model write."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 
 import dagster as dg
 
-from marco_dag.curation import Encode
 from marco_dag.engines import Engine, EngineConfig, load_engine
 
 
@@ -20,17 +19,3 @@ class EnginesResource(dg.ConfigurableResource["EnginesResource"]):
         """The engine over a checkpoint folder or a name on the hub, for the length of the `with` block."""
         settings = config.model_dump() | ({"device": self.device} if self.device else {})
         yield load_engine(model, EngineConfig.model_validate(settings))
-
-    def encoder(self, model: str) -> Encode:
-        """The model's tokenizer: texts → their token ids, without special tokens."""
-        from transformers import AutoTokenizer
-
-        tokenizer = AutoTokenizer.from_pretrained(model)
-
-        def encode(texts: Sequence[str]) -> list[list[int]]:
-            if not texts:
-                return []
-            ids: list[list[int]] = tokenizer(list(texts), add_special_tokens=False)["input_ids"]
-            return ids
-
-        return encode

@@ -1,7 +1,7 @@
 """Who writes text: the Engine protocol and its implementations."""
 
 from marco_dag.engines.config import EngineConfig
-from marco_dag.engines.loading import checkpoint_digest, load_engine
+from marco_dag.engines.loading import checkpoint_digest, load_encoder, load_engine
 from marco_dag.engines.protocol import (
     Completion,
     Engine,
@@ -26,5 +26,6 @@ __all__ = [
     "ScriptedEngine",
     "checkpoint_digest",
     "complete_all",
+    "load_encoder",
     "load_engine",
 ]

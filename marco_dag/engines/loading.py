@@ -1,5 +1,6 @@
-"""Engines from checkpoints: a Hugging Face folder, or a name on the hub."""
+"""Engines and encoders from checkpoints: a Hugging Face folder, or a name on the hub."""
 
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from marco_dag.engines.config import EngineConfig
@@ -45,6 +46,19 @@ def load_engine(checkpoint: str | Path, config: EngineConfig) -> Engine:
         raise EngineError(f"{checkpoint}: cannot be loaded: {error}") from error
     model = model.to(device).eval()
     return TransformersEngine(model, tokenizer, config, model_digest=checkpoint_digest(checkpoint))
+
+
+def load_encoder(checkpoint: str | Path) -> Callable[[Sequence[str]], list[list[int]]]:
+    """A checkpoint's tokenizer as a function: texts → their token ids, without special tokens; no texts give none."""
+    from transformers import AutoTokenizer
+
+    tokenizer = AutoTokenizer.from_pretrained(str(checkpoint))
+
+    def encode(texts: Sequence[str]) -> list[list[int]]:
+        ids: list[list[int]] = tokenizer(list(texts), add_special_tokens=False)["input_ids"] if texts else []
+        return ids
+
+    return encode
 
 
 def _pick_device(wanted: str) -> str:
