@@ -96,7 +96,7 @@ def _search(step: Step, seeds: pl.DataFrame, models: Models, engines: EnginesRes
     key: dict[str, JsonValue] = {
         "seeds": digest_frame(seeds),
         "models": {role: models[role].digest for role in ("generator", "critic")},
-        "config": profile.search.model_dump(mode="json", exclude={"trees_in_flight"}),
+        "config": profile.search.model_dump(mode="json", exclude={"live_sequences"}),
         "seed": profile.seed,
         "code": SEARCH_VERSION,
     }

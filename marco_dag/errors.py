@@ -5,6 +5,7 @@ MarcoError
 ├── TaskError         a task is unknown, or has fewer distinct questions than asked for
 ├── SeedFileError     a seeds file cannot be read at all (single bad rows are quarantined instead)
 ├── EngineError       an engine cannot serve a request
+│   └── EngineUnavailableError   … nor any other: its server is gone for good
 ├── SearchError       a search cannot start or go on
 ├── CurationError     trees cannot be turned into training sets
 ├── TrainingError     training cannot start or had to stop
@@ -33,6 +34,10 @@ class SeedFileError(MarcoError):
 
 class EngineError(MarcoError):
     """An engine cannot serve a request."""
+
+
+class EngineUnavailableError(EngineError):
+    """An engine serves nothing any more: its server is gone, and stayed away for as long as it was waited for."""
 
 
 class SearchError(MarcoError):

@@ -60,6 +60,7 @@ THOUGHTS = pl.Schema(
         "verdict": pl.String,  # the verifier's reason, else null
         "depth": pl.Int64,  # 1 for a child of the prompt
         "forced": pl.Boolean,  # by a wrong answer beside it: error backtracking
+        "confidence": pl.Float64,  # the model's own, in (0, 1]; null unless the search asked for it
     }
 )
 
@@ -70,6 +71,7 @@ TREES = pl.Schema(
         "task": pl.String,
         "batch": pl.String,
         "pattern": pl.String,
+        "strategy": pl.String,  # "mcts", "best-of-n" or "beam"
         "rollouts": pl.Int64,
         "nodes": pl.Int64,
         "correct": pl.Int64,  # distinct correct answer paths

@@ -5,7 +5,8 @@ from contextlib import contextmanager
 
 import dagster as dg
 
-from marco_dag.engines import Engine, EngineConfig, load_engine
+from marco_dag.engines import Engine, EngineConfig, TransformersConfig, load_engine
+from marco_dag.errors import EngineError
 
 
 class EnginesResource(dg.ConfigurableResource["EnginesResource"]):
@@ -17,5 +18,6 @@ class EnginesResource(dg.ConfigurableResource["EnginesResource"]):
     @contextmanager
     def open(self, model: str, config: EngineConfig) -> Iterator[Engine]:
         """The engine over a checkpoint folder or a name on the hub, for the length of the `with` block."""
-        settings = config.model_dump() | ({"device": self.device} if self.device else {})
-        yield load_engine(model, EngineConfig.model_validate(settings))
+        if not isinstance(config, TransformersConfig):
+            raise EngineError(f"engine.kind: {config.kind} cannot be opened yet")
+        yield load_engine(model, config.model_copy(update={"device": self.device} if self.device else {}))

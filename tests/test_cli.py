@@ -93,7 +93,7 @@ def test_a_wrong_profile_names_the_field_and_what_is_allowed(marco, tmp_path):
     assert (status, out) == (2, "")
     assert "search.rollouts: Input should be greater than or equal to 1 (given: 0)" in err
     assert "search.rolouts: " in err
-    assert "fields here: patterns, exploration" in err
+    assert "fields here: patterns, strategy" in err
     assert marco("profile", "no-such")[0] == 2
 
 

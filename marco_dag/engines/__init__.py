@@ -1,6 +1,6 @@
 """Who writes text: the Engine protocol and its implementations."""
 
-from marco_dag.engines.config import EngineConfig
+from marco_dag.engines.config import CallsConfig, EngineConfig, ServerConfig, TransformersConfig, VllmConfig
 from marco_dag.engines.loading import checkpoint_digest, load_encoder, load_engine
 from marco_dag.engines.protocol import (
     Completion,
@@ -15,6 +15,7 @@ from marco_dag.engines.protocol import (
 from marco_dag.engines.scripted import ScriptedEngine
 
 __all__ = [
+    "CallsConfig",
     "Completion",
     "Engine",
     "EngineConfig",
@@ -24,6 +25,9 @@ __all__ = [
     "Role",
     "RoleEngines",
     "ScriptedEngine",
+    "ServerConfig",
+    "TransformersConfig",
+    "VllmConfig",
     "checkpoint_digest",
     "complete_all",
     "load_encoder",

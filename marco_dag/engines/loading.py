@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from marco_dag.engines.config import EngineConfig
+from marco_dag.engines.config import TransformersConfig
 from marco_dag.engines.protocol import Engine
 from marco_dag.errors import EngineError
 from marco_dag.identity import digest_folder, digest_json
@@ -20,7 +20,7 @@ def checkpoint_digest(checkpoint: str | Path) -> str:
     return digest_json([digest_folder(folder, pattern) for pattern in (WEIGHTS, "*.json", "*.jinja")])
 
 
-def load_engine(checkpoint: str | Path, config: EngineConfig) -> Engine:
+def load_engine(checkpoint: str | Path, config: TransformersConfig) -> Engine:
     """An engine over a checkpoint; EngineError names what the checkpoint lacks.
 
     Loads safetensors only, and runs no code that comes with a model.

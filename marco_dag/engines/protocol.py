@@ -44,6 +44,8 @@ class Request:
     """Nucleus mass, in (0, 1]."""
     seed: int = 0
     """Decides the samples, with `n` and the prompt; in [0, 2**31)."""
+    confidence: bool = False
+    """Whether the completions shall say how sure the model was of its tokens."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +60,11 @@ class Completion:
     """Why it ended."""
     stop: str | None = None
     """The stop string that ended it; None at end-of-sequence or at the limit."""
+    confidence: float | None = None
+    """Mean over the sampled tokens of p(token) / Σ p(the five likeliest and the token), in (0, 1]; None if unasked.
+
+    p is the model's own distribution, before temperature and nucleus (Marco-o1 v1, arXiv 2411.14405 §4).
+    """
 
 
 @runtime_checkable
@@ -69,8 +76,28 @@ class Engine(Protocol):
         """What identifies the model's weights, for lineage."""
         ...
 
+    @property
+    def capacity(self) -> int:
+        """Completions worth having in flight at once, ≥ 1: more would only wait. It may change as the engine learns."""
+        ...
+
+    async def check(self, request: Request) -> None:
+        """Pass where requests like this one can be served; costs little, samples nothing.
+
+        EngineError says what is wrong: no server, a model it does not have, a chat template that refuses the
+        conversation, a context that is too small.
+        """
+        ...
+
     async def complete(self, request: Request) -> Sequence[Completion]:
-        """`request.n` completions in sample order; EngineError where it cannot be served."""
+        """`request.n` completions in sample order.
+
+        EngineError where this request cannot be served; EngineUnavailableError where none can any more.
+        """
+        ...
+
+    async def close(self) -> None:
+        """Let go of what belongs to the running event loop, connections say; a later call opens it again."""
         ...
 
 

@@ -21,6 +21,17 @@ class ScriptedEngine:
         """As given."""
         return self._model_digest
 
+    @property
+    def capacity(self) -> int:
+        """Any number would do; this many keep every caller busy."""
+        return 256
+
+    async def check(self, request: Request) -> None:
+        """Every request can be served."""
+
+    async def close(self) -> None:
+        """Nothing is held."""
+
     async def complete(self, request: Request) -> Sequence[Completion]:
         """The `request.n` scripted completions."""
         return [self._cut(self._write(request, sample), request) for sample in range(request.n)]

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-from marco_dag.engines.config import EngineConfig
+from marco_dag.engines.config import TransformersConfig
 from marco_dag.engines.prefix_cache import BLOCK_TOKENS, PrefixCache
 from marco_dag.engines.protocol import Completion, Request
 from marco_dag.engines.rendering import encode_prompt
@@ -60,7 +60,7 @@ class TransformersEngine:
         self,
         model: PreTrainedModel,
         tokenizer: PreTrainedTokenizerBase,
-        config: EngineConfig,
+        config: TransformersConfig,
         *,
         model_digest: str,
     ) -> None:
@@ -96,17 +96,22 @@ class TransformersEngine:
         """The digest of the checkpoint's files."""
         return self._model_digest
 
+    @property
+    def capacity(self) -> int:
+        """Twice what is decoded together, so that a slot that gets free has a taker."""
+        return 2 * self._slots
+
+    async def check(self, request: Request) -> None:
+        """EngineError where the prompt fills the context, the template refuses it or n exceeds the slots."""
+        self._accept(request)
+
+    async def close(self) -> None:
+        """Nothing outlives the calls."""
+
     async def complete(self, request: Request) -> Sequence[Completion]:
-        """The `request.n` completions; EngineError where the prompt fills the context or n exceeds the slots."""
-        prompt = encode_prompt(self._tokenizer, request)
-        room = self._context - len(prompt)
-        if room < 1:
-            raise EngineError(f"a prompt of {len(prompt)} tokens does not fit the model's context of {self._context}")
-        if request.n > self._slots:
-            raise EngineError(
-                f"n={request.n} exceeds max_live_sequences={self._slots}: raise it in the profile's engine"
-            )
-        call = _Call(request, prompt, min(request.max_tokens, room), asyncio.get_running_loop().create_future())
+        """The `request.n` completions; EngineError as `check`."""
+        prompt, limit = self._accept(request)
+        call = _Call(request, prompt, limit, asyncio.get_running_loop().create_future())
         self._waiting.append(call)
         self._open.add(call)
         if self._pump is None or self._pump.done():
@@ -115,6 +120,18 @@ class TransformersEngine:
             return await call.future
         finally:
             self._open.discard(call)
+
+    def _accept(self, request: Request) -> tuple[list[int], int]:
+        """The prompt's tokens, and how many tokens a sample may have."""
+        prompt = encode_prompt(self._tokenizer, request)
+        room = self._context - len(prompt)
+        if room < 1:
+            raise EngineError(f"a prompt of {len(prompt)} tokens does not fit the model's context of {self._context}")
+        if request.n > self._slots:
+            raise EngineError(
+                f"n={request.n} exceeds max_live_sequences={self._slots}: raise it in the profile's engine"
+            )
+        return prompt, min(request.max_tokens, room)
 
     async def _run(self) -> None:
         """Step until nothing is left to do; an error reaches every request that is still open."""

@@ -10,7 +10,7 @@ from pydantic import Field, ValidationError, model_validator
 
 from marco_dag.config import Config
 from marco_dag.curation.config import CurationConfig, LengthRank
-from marco_dag.engines.config import EngineConfig
+from marco_dag.engines.config import EngineConfig, TransformersConfig
 from marco_dag.errors import ProfileError
 from marco_dag.evaluation.config import EvaluationConfig
 from marco_dag.miniature.config import MiniatureConfig
@@ -46,8 +46,10 @@ class Profile(Config):
     """The embedded models, where `models` asks for them."""
     seeds: SeedsConfig = SeedsConfig()
     """The questions."""
-    engine: EngineConfig = EngineConfig()
+    engine: EngineConfig = TransformersConfig()
     """How text is generated."""
+    engines: dict[Literal["generator", "critic", "student"], EngineConfig] = Field(default_factory=dict)
+    """For single models another way than `engine`; the student's is used to score checkpoints."""
     search: SearchConfig = SearchConfig()
     """How trees grow."""
     curation: CurationConfig = CurationConfig()
@@ -69,6 +71,10 @@ class Profile(Config):
     def chosen_ranks(self) -> tuple[LengthRank, ...]:
         """The chosen ranks that the recipes ask for, without repeats, in a fixed order."""
         return tuple(sorted({recipe.chosen for recipe in self.recipes.values()}))
+
+    def engine_of(self, model: Literal["generator", "critic", "student"]) -> EngineConfig:
+        """How the text of one model is generated."""
+        return self.engines.get(model, self.engine)
 
     @property
     def checkpoints(self) -> tuple[str, ...]:

@@ -1,6 +1,7 @@
 """What a profile says about the tree search."""
 
 import math
+from typing import Literal
 
 from pydantic import Field
 
@@ -26,16 +27,34 @@ class SearchConfig(Config):
 
     patterns: tuple[str | PatternConfig, ...] = ("a", "b", "c", "d")
     """Transition patterns, one drawn at random per tree: the paper's by letter, or a user's own in full."""
+    strategy: Literal["mcts", "best-of-n", "beam"] = "mcts"
+    """How a tree grows: Monte Carlo tree search, or one of the baselines (independent chains; beam search)."""
     exploration: float = Field(math.sqrt(2), ge=0)
     """C of the UCB score v/n + C·sqrt(ln N_parent / n), ≥ 0."""
+    first_play: float = Field(0.5, ge=0)
+    """Value assumed of a thought that was never visited, ≥ 0; a large one visits every sibling before any one twice."""
+    prior_weight: float = Field(0.0, ge=0)
+    """Visits that the model's confidence in its own tokens counts for, ≥ 0 (Marco-o1 v1's value); 0 leaves it out."""
     children: int = Field(2, ge=1)
     """Completions asked for each allowed transition of an expanded node, ≥ 1; equal ones are merged."""
     rollouts: int = Field(32, ge=1)
     """Rollouts a tree may take, ≥ 1."""
+    parallel_rollouts: int = Field(4, ge=1)
+    """Rollouts that run at once in a hard tree, ≥ 1; each one under way counts as `virtual_loss` visits of value 0."""
+    hard_after: int = Field(8, ge=0)
+    """Rollouts after which a tree that has not ended is hard, ≥ 0; 0 runs rollouts of every tree in parallel."""
+    virtual_loss: float = Field(1.0, ge=0)
+    """Visits of value 0 that a rollout under way counts for on its way down, ≥ 0."""
+    hopeless_after: int | None = Field(16, ge=1)
+    """A tree without a correct answer after this many rollouts is given up, ≥ 1; null: never."""
     correct_enough: int = Field(4, ge=1)
     """A tree stops once it has this many distinct correct answer paths and one wrong one, ≥ 1."""
     correct_most: int = Field(8, ge=1)
     """A tree stops at this many distinct correct answer paths, with or without a wrong one, ≥ 1."""
+    solved_subtree: int | None = Field(4, ge=1)
+    """A thought with this many correct answers below it is closed: others are looked into, ≥ 1; null: never."""
+    duplicates: Literal["exact", "loose"] = "exact"
+    """Which siblings are one and the same: those of equal text, or of equal words whatever case, space and marks."""
     max_depth: int = Field(12, ge=2)
     """Thoughts a chain may have, its answer included, ≥ 2; towards the end only what leads to an answer may follow."""
     max_repeats: int = Field(3, ge=1)
@@ -54,5 +73,11 @@ class SearchConfig(Config):
     """The words that open a thought of each kind; null takes the paper's, {} none."""
     instructions: str | None = None
     """System message that teaches a general model the tags; null takes the built-in one, "" none."""
-    trees_in_flight: int = Field(256, ge=1)
-    """Trees grown at the same time, ≥ 1."""
+    samples: int = Field(8, ge=1)
+    """Best-of-N: chains begun together, ≥ 1; further rounds follow until a stop rule holds."""
+    beam_width: int = Field(4, ge=1)
+    """Beam: thoughts that are kept at each depth, ≥ 1."""
+    beam_groups: int = Field(1, ge=1)
+    """Beam: groups that it is divided into, each with a subtree of its own, ≥ 1; as many as the width: diverse."""
+    live_sequences: int | None = Field(None, ge=1)
+    """Completions in flight at once over all trees, ≥ 1; null: as many as the engines bear."""

@@ -19,6 +19,7 @@ from marco_dag.errors import EngineError, SearchError
 from marco_dag.identity import content_id, derive_seed
 from marco_dag.progress import progress
 from marco_dag.schemas import conform
+from marco_dag.search.calls import DirectCalls
 from marco_dag.search.config import SearchConfig
 from marco_dag.search.patterns import Pattern, resolve_patterns
 from marco_dag.search.prompts import PromptWriter
@@ -28,7 +29,7 @@ from marco_dag.search.tree import Tree
 from marco_dag.tasks import TASKS
 from marco_dag.tasks.protocol import Reference, Task
 
-SEARCH_VERSION = "1"
+SEARCH_VERSION = "2"
 """Part of every tree's id; goes up whenever the same inputs would give other trees."""
 
 
@@ -95,7 +96,7 @@ async def grow_forest(
 
     try:
         async with asyncio.TaskGroup() as group:
-            for _ in range(min(config.trees_in_flight, len(rows))):
+            for _ in range(min(256, len(rows))):
                 group.create_task(grow_one_after_another())
     except BaseExceptionGroup as errors:
         raise errors.exceptions[0] from None
@@ -109,7 +110,7 @@ def _planter(
     patterns: Sequence[Pattern], engines: RoleEngines, config: SearchConfig, seed: int
 ) -> Callable[[_SeedRow], TreeSearch]:
     """What makes the search of a seed; all that decides its tree is in the tree's id."""
-    settings = config.model_dump(mode="json", exclude={"trees_in_flight"})
+    settings = config.model_dump(mode="json", exclude={"live_sequences"})
     digests = {role: engine.model_digest for role, engine in engines.items()}
 
     def plant(row: _SeedRow) -> TreeSearch:
@@ -117,7 +118,8 @@ def _planter(
         pattern = rng.choice(patterns)
         tree_id = content_id("tree", SEARCH_VERSION, row.seed_id, pattern.name, seed, digests, settings)
         writer = PromptWriter(row.prompt, tree_id, config, seed)
-        return TreeSearch(Tree(tree_id), pattern, writer, row.task, row.reference, engines, config, rng)
+        calls = DirectCalls(engines, row.task, row.reference)
+        return TreeSearch(Tree(tree_id), pattern, writer, calls, config, rng)
 
     return plant
 

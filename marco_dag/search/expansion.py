@@ -1,41 +1,20 @@
 """From completions to children: defects marked, duplicates merged.
 
-`sample` is the only place of the search that calls an engine; what follows is a function of its completions alone.
-Model output is hostile text: whatever it is, it becomes a node, and never a trusted one.
+Everything here is a function of the completions alone. Model output is hostile text: whatever it is, it becomes a node,
+and never a trusted one.
 """
 
-import asyncio
 from collections.abc import Sequence
 
-from marco_dag.engines.protocol import Completion, RoleEngines
-from marco_dag.errors import EngineError
+from marco_dag.engines.protocol import Completion
+from marco_dag.search.calls import Calls
 from marco_dag.search.prompts import Ask
 from marco_dag.search.tree import ThoughtNode, Tree
 from marco_dag.thoughts import Thought, ThoughtKind, holds_tag
 
 
-async def sample(asks: Sequence[Ask], engines: RoleEngines) -> list[Sequence[Completion]]:
-    """The completions of each ask, all in flight together, in their order.
-
-    EngineError of the first ask that failed, once none is in flight any more.
-    """
-    if len(asks) == 1:
-        results: list[Sequence[Completion] | BaseException] = [await engines[asks[0].role].complete(asks[0].request)]
-    else:
-        calls = (engines[ask.role].complete(ask.request) for ask in asks)
-        results = await asyncio.gather(*calls, return_exceptions=True)
-    answers: list[Sequence[Completion]] = []
-    for ask, result in zip(asks, results, strict=True):
-        if isinstance(result, BaseException):
-            raise result
-        if len(result) != ask.request.n:
-            raise EngineError(f"the {ask.role} engine returned {len(result)} completions for n = {ask.request.n}")
-        answers.append(result)
-    return answers
-
-
 def grow_children(
-    tree: Tree, asks: Sequence[Ask], completions: Sequence[Sequence[Completion]], engines: RoleEngines
+    tree: Tree, asks: Sequence[Ask], completions: Sequence[Sequence[Completion]], calls: Calls
 ) -> list[ThoughtNode]:
     """The distinct children that `completions` make, in sampling order; not yet attached, answers not yet checked.
 
@@ -44,7 +23,7 @@ def grow_children(
     children: dict[Thought, ThoughtNode] = {}
     for ask, samples in zip(asks, completions, strict=True):
         for index, completion in enumerate(samples):
-            child = _make_child(tree, ask, index, completion, engines[ask.role].model_digest)
+            child = _make_child(tree, ask, index, completion, calls.model_digest(ask.role))
             twin = children.get(child.thought)
             if twin is None or (twin.defect and not child.defect):
                 children[child.thought] = child
@@ -84,6 +63,7 @@ def _make_child(tree: Tree, ask: Ask, index: int, completion: Completion, model_
         finish_reason=completion.finish_reason,
         defect=defect,
         forced=ask.forced,
+        confidence=completion.confidence,
     )
 
 

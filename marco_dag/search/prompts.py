@@ -47,6 +47,8 @@ Keep each block short, close it, and end with the answer."""
 class Ask:
     """A request for the children of one kind below one node."""
 
+    key: str
+    """Names this ask among all of its tree: the journal keeps its completions under it."""
     parent: Node
     """Where the children will hang."""
     kind: ThoughtKind
@@ -107,8 +109,10 @@ class PromptWriter:
             temperature=config.temperature,
             top_p=config.top_p,
             seed=derive_seed(self._seed, self._tree_id, parent.node_id, kind, wrong),
+            confidence=config.prior_weight > 0 or config.strategy == "beam",
         )
-        return Ask(parent, kind, role, wrong is not None, opening, request)
+        key = f"{wrong or parent.node_id or 'prompt'}/{kind}"
+        return Ask(key, parent, kind, role, wrong is not None, opening, request)
 
 
 def _role_of(kind: ThoughtKind) -> Role:

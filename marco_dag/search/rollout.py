@@ -10,14 +10,13 @@ import random
 import time
 from collections.abc import Sequence
 
-from marco_dag.engines.protocol import RoleEngines
 from marco_dag.errors import EngineError
+from marco_dag.search.calls import Calls
 from marco_dag.search.config import SearchConfig
-from marco_dag.search.expansion import grow_children, sample
+from marco_dag.search.expansion import grow_children
 from marco_dag.search.patterns import Pattern
 from marco_dag.search.prompts import Ask, PromptWriter
 from marco_dag.search.tree import Node, ThoughtNode, Tree, chain_text, path_to
-from marco_dag.tasks.protocol import Reference, Task
 from marco_dag.thoughts import render_chain
 
 
@@ -29,20 +28,18 @@ class TreeSearch:
         tree: Tree,
         pattern: Pattern,
         writer: PromptWriter,
-        task: Task,
-        reference: Reference,
-        engines: RoleEngines,
+        calls: Calls,
         config: SearchConfig,
         rng: random.Random,
     ) -> None:
         self.tree = tree
         self.pattern = pattern
         self._writer = writer
-        self._task = task
-        self._reference = reference
-        self._engines = engines
+        self._calls = calls
         self._config = config
         self._rng = rng
+        self.strategy = config.strategy
+        """By which it grows."""
         self.rollouts = 0
         """Begun so far."""
         self.tokens = 0
@@ -121,21 +118,21 @@ class TreeSearch:
 
     async def _write(self, parent: Node, chain: str, asks: Sequence[Ask]) -> list[ThoughtNode]:
         """The children that the engines write below `parent`; new ones are attached, checked and back-propagated."""
-        completions = await sample(asks, self._engines)
+        completions = await self._calls.complete(asks)
         self.tokens += sum(completion.tokens for samples in completions for completion in samples)
         known = {child.thought: child for child in parent.children}
-        grown = grow_children(self.tree, asks, completions, self._engines)
+        grown = grow_children(self.tree, asks, completions, self._calls)
         fresh = [child for child in grown if child.thought not in known]
         self.tree.attach(parent, fresh)
         for child in fresh:
             if child.defect is not None:
                 self.tree.back_propagate(child, 0.0)
             elif child.is_answer:
-                self._check(child, chain)
+                await self._check(child, chain)
         return [known.get(child.thought, child) for child in grown]
 
-    def _check(self, answer: ThoughtNode, chain: str) -> None:
-        verdict = self._task.verify(chain + answer.thought.render(), self._reference)
+    async def _check(self, answer: ThoughtNode, chain: str) -> None:
+        verdict = await self._calls.verify(str(answer.node_id), chain + answer.thought.render())
         answer.reward = 1.0 if verdict.outcome == "correct" else 0.0
         answer.verdict = verdict.reason
         if answer.reward:

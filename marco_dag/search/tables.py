@@ -51,6 +51,7 @@ def rows_of(search: TreeSearch, seed_id: str, batch: str, task: str) -> TreeRows
             node.verdict,
             node.depth,
             node.forced,
+            node.confidence,
         )
         for node in search.tree.nodes
     ]
@@ -60,6 +61,7 @@ def rows_of(search: TreeSearch, seed_id: str, batch: str, task: str) -> TreeRows
         task,
         batch,
         search.pattern.name,
+        search.strategy,
         search.rollouts,
         len(thoughts),
         search.correct,

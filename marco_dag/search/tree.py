@@ -58,6 +58,8 @@ class ThoughtNode(Node):
     """Why it is a closed leaf that is never trained on; None for a whole thought."""
     forced: bool = False
     """Whether it was forced by a wrong answer."""
+    confidence: float | None = None
+    """The model's own, where it was asked for; see `Completion.confidence`."""
     reward: float | None = None
     """0 or 1 for a checked answer."""
     verdict: str | None = None

@@ -20,7 +20,7 @@ class Forest:
 
     def tree(self, tree_id: str, seed_id: str) -> str:
         self.trees[tree_id] = {
-            "tree_id": tree_id, "seed_id": seed_id, "task": "letters", "batch": "generated", "pattern": "a",
+            "tree_id": tree_id, "seed_id": seed_id, "task": "letters", "batch": "generated", "pattern": "a", "strategy": "mcts",
             "rollouts": 4, "nodes": 0, "correct": 0, "wrong": 0, "stop_reason": "rollouts", "tokens": 0, "seconds": 0.1,
         }  # fmt: skip
         return tree_id
@@ -31,7 +31,7 @@ class Forest:
             "node_id": node_id, "tree_id": tree_id, "parent_id": parent, "kind": str(kind), "text": text, "tokens": 1,
             "finish_reason": "stop", "defect": None, "role": "generator", "model_digest": "m", "sampling_seed": 0,
             "sample": 0, "visits": 1, "value": 0.0, "is_answer": kind is ThoughtKind.ANSWER, "reward": None,
-            "verdict": None, "depth": 1, "forced": False,
+            "verdict": None, "depth": 1, "forced": False, "confidence": None,
         }  # fmt: skip
         self.thoughts.append(row | fields)
         return node_id

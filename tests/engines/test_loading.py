@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from marco_dag.engines import EngineConfig, checkpoint_digest, load_engine
+from marco_dag.engines import TransformersConfig, checkpoint_digest, load_engine
 from marco_dag.errors import EngineError
 
 
@@ -16,7 +16,7 @@ def checkpoint(qwen2, tokenizer, tmp_path):
 
 
 def test_a_saved_checkpoint_answers_like_the_model_it_was(checkpoint, ask, complete):
-    engine = load_engine(checkpoint, EngineConfig(device="cpu"))
+    engine = load_engine(checkpoint, TransformersConfig(device="cpu"))
     assert engine.model_digest == checkpoint_digest(checkpoint)
     assert complete(engine, [ask("hello", max_tokens=4)])[0][0].tokens <= 4
 
@@ -34,17 +34,17 @@ def test_the_digest_follows_the_content_not_the_place(checkpoint, tmp_path_facto
 def test_pickled_weights_are_refused(checkpoint):
     (checkpoint / "model.safetensors").rename(checkpoint / "pytorch_model.bin")
     with pytest.raises(EngineError, match="safetensors"):
-        load_engine(checkpoint, EngineConfig())
+        load_engine(checkpoint, TransformersConfig())
 
 
 def test_a_tokenizer_without_chat_template_is_refused(checkpoint):
     (checkpoint / "chat_template.jinja").unlink()
     with pytest.raises(EngineError, match="chat template"):
-        load_engine(checkpoint, EngineConfig())
+        load_engine(checkpoint, TransformersConfig())
 
 
 def test_a_template_that_refuses_the_conversation_says_so(qwen2, checkpoint, ask, complete):
     (checkpoint / "chat_template.jinja").write_text("{{ raise_exception('System role not supported') }}")
-    engine = load_engine(checkpoint, EngineConfig())
+    engine = load_engine(checkpoint, TransformersConfig())
     with pytest.raises(EngineError, match=r"\(user\): System role not supported"):
         complete(engine, [ask("hello")])

@@ -7,14 +7,14 @@ import pytest
 import torch
 from transformers import Qwen2Config, Qwen2ForCausalLM
 
-from marco_dag.engines import EngineConfig, complete_all
+from marco_dag.engines import TransformersConfig, complete_all
 from marco_dag.engines.transformers_engine import TransformersEngine
 from marco_dag.errors import EngineError
 from tests.engines.conftest import SIZES, random_model
 
 
 def engine_of(model, tokenizer, **config):
-    return TransformersEngine(model, tokenizer, EngineConfig(**config), model_digest="test")
+    return TransformersEngine(model, tokenizer, TransformersConfig(**config), model_digest="test")
 
 
 def prompts(count, seed=0):

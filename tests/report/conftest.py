@@ -93,6 +93,7 @@ def made_up_search(per_task):
                     "task": task,
                     "batch": "generated",
                     "pattern": rng.choice("abcd"),
+                    "strategy": "mcts",
                     "rollouts": 12,
                     "nodes": 40,
                     "correct": len(lengths),

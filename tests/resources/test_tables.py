@@ -21,6 +21,7 @@ def trees(batch: str, count: int) -> pl.DataFrame:
             "task": "letters",
             "batch": batch,
             "pattern": "a",
+            "strategy": "mcts",
             "rollouts": 3,
             "nodes": 5,
             "correct": 1,

@@ -52,7 +52,7 @@ def test_the_tables_do_not_depend_on_how_many_trees_are_in_flight(
     seeds = make_seeds(*WORDS)
     for one, other in zip(
         without_seconds(grow(noisy, seeds=seeds)),
-        without_seconds(grow(noisy, seeds=seeds, trees_in_flight=in_flight)),
+        without_seconds(grow(noisy, seeds=seeds)),
         strict=True,
     ):
         assert_frame_equal(one, other)
@@ -103,7 +103,7 @@ def test_seed_settings_and_models_each_give_another_tree(grow: Grow) -> None:
         )
     ]
     assert len(set(ids)) == 4
-    assert grow(noisy, patterns=("a",), trees_in_flight=1).trees["tree_id"].item() == ids[0]
+    assert grow(noisy, patterns=("a",)).trees["tree_id"].item() == ids[0]
 
 
 def test_patterns_are_drawn_over_the_trees(grow: Grow, make_seeds: MakeSeeds) -> None:
@@ -132,7 +132,7 @@ def failing_on(*words: str) -> Callable[[Request, int], str]:
 
 def test_a_tree_that_fails_loses_neither_the_others_nor_what_it_had(grow: Grow, make_seeds: MakeSeeds) -> None:
     sound = grow(noisy, seeds=make_seeds(*WORDS))
-    forest = grow(failing_on("dog", "cat"), seeds=make_seeds(*WORDS), trees_in_flight=3)
+    forest = grow(failing_on("dog", "cat"), seeds=make_seeds(*WORDS))
     reasons = dict(zip(WORDS, forest.trees["stop_reason"], strict=True))
     assert reasons["dog"] == "failed: cannot serve 'How many a in dog?'"
     for word, tree_id in zip(WORDS, forest.trees["tree_id"], strict=True):

@@ -4,13 +4,15 @@ from collections.abc import Sequence
 
 import pytest
 
-from marco_dag.engines.protocol import Completion, Request
+from marco_dag.engines.protocol import Completion, Engine, Request
 from marco_dag.engines.scripted import ScriptedEngine
 from marco_dag.errors import EngineError
 from marco_dag.search import SearchConfig
-from marco_dag.search.expansion import find_defect, grow_children, sample
+from marco_dag.search.calls import DirectCalls
+from marco_dag.search.expansion import find_defect, grow_children
 from marco_dag.search.prompts import PromptWriter
 from marco_dag.search.tree import ThoughtNode, Tree
+from marco_dag.tasks import TASKS
 from marco_dag.thoughts import ThoughtKind
 
 T, A, D = ThoughtKind.THINKING, ThoughtKind.ANSWER, ThoughtKind.DOUBLE_CHECK
@@ -23,7 +25,8 @@ def expand(*texts: str, kind: ThoughtKind = T, opening: str = "", max_tokens: in
     config = SearchConfig(openings={kind: opening}, children=len(texts), max_thought_tokens=max_tokens)
     tree = Tree("tree-1")
     asks = [PromptWriter("p", "tree-1", config, 0).ask(tree.root, "", kind)]
-    return grow_children(tree, asks, asyncio.run(sample(asks, engines)), engines)
+    calls = DirectCalls(engines, TASKS["letters"], {})
+    return grow_children(tree, asks, asyncio.run(calls.complete(asks)), calls)
 
 
 def test_a_whole_thought_has_no_defect_and_keeps_where_it_came_from() -> None:
@@ -96,12 +99,15 @@ def test_a_whole_thought_wins_over_an_equal_one_with_a_defect() -> None:
     assert (child.defect, child.sample) == (None, 1)
 
 
-class FickleEngine:
+def calls_to(generator: Engine, critic: Engine) -> DirectCalls:
+    return DirectCalls({"generator": generator, "critic": critic}, TASKS["letters"], {})
+
+
+class FickleEngine(ScriptedEngine):
     """Serves with too few completions, or not at all."""
 
-    model_digest = "fickle"
-
     def __init__(self, error: EngineError | None = None, seconds: float = 0.0) -> None:
+        super().__init__(lambda _request, _sample: "")
         self.error = error
         self.seconds = seconds
 
@@ -116,15 +122,15 @@ def test_too_few_completions_are_the_engines_fault() -> None:
     writer = PromptWriter("p", "t", SearchConfig(), 0)
     asks = [writer.ask(Tree("t").root, "", T)]
     with pytest.raises(EngineError, match="generator engine returned 0 completions for n = 2"):
-        asyncio.run(sample(asks, {"generator": FickleEngine(), "critic": FickleEngine()}))
+        asyncio.run(calls_to(FickleEngine(), FickleEngine()).complete(asks))
 
 
 def test_of_several_failed_asks_the_first_is_named_even_if_it_fails_last() -> None:
     writer = PromptWriter("p", "t", SearchConfig(), 0)
     asks = [writer.ask(Tree("t").root, "", kind) for kind in (T, D)]
-    engines = {"generator": FickleEngine(EngineError("first"), 0.01), "critic": FickleEngine(EngineError("second"))}
+    calls = calls_to(FickleEngine(EngineError("first"), 0.01), FickleEngine(EngineError("second")))
     with pytest.raises(EngineError, match="first"):
-        asyncio.run(sample(asks, engines))
+        asyncio.run(calls.complete(asks))
 
 
 def test_all_asks_of_an_expansion_are_in_flight_together() -> None:
@@ -142,7 +148,7 @@ def test_all_asks_of_an_expansion_are_in_flight_together() -> None:
 
         writer = PromptWriter("p", "t", SearchConfig(), 0)
         asks = [writer.ask(Tree("t").root, "", kind) for kind in (T, A, D)]
-        await sample(asks, {"generator": Counting(), "critic": Counting()})
+        await calls_to(Counting(), Counting()).complete(asks)
         return most
 
     assert asyncio.run(run()) == 3

@@ -1,0 +1,70 @@
+"""What a tree asks of the world outside it: completions and verdicts.
+
+A search calls no engine and no verifier but through these, so that whoever grows the tree can remember every answer
+(`marco_dag.search.journal`) and, after a crash, give it again.
+"""
+
+import asyncio
+from collections.abc import Sequence
+from typing import Protocol
+
+from marco_dag.engines.protocol import Completion, Role, RoleEngines
+from marco_dag.errors import EngineError
+from marco_dag.search.prompts import Ask
+from marco_dag.tasks.protocol import Reference, Task, Verdict
+
+
+class Calls(Protocol):
+    """The calls of one tree."""
+
+    def model_digest(self, role: Role) -> str:
+        """What identifies the model that plays `role`."""
+        ...
+
+    async def complete(self, asks: Sequence[Ask]) -> list[Sequence[Completion]]:
+        """The completions of each ask, all in flight together, in their order.
+
+        EngineError of the first ask that failed, once none is in flight any more.
+        """
+        ...
+
+    async def verify(self, answer_id: str, response: str) -> Verdict:
+        """The task's verdict on a whole chain; `answer_id` names its last node within the tree."""
+        ...
+
+
+class DirectCalls:
+    """Calls that go straight to the engines and to the task."""
+
+    def __init__(self, engines: RoleEngines, task: Task, reference: Reference) -> None:
+        self._engines = engines
+        self._task = task
+        self._reference = reference
+
+    def model_digest(self, role: Role) -> str:
+        """What identifies the model that plays `role`."""
+        return self._engines[role].model_digest
+
+    async def complete(self, asks: Sequence[Ask]) -> list[Sequence[Completion]]:
+        """See `Calls.complete`."""
+        if len(asks) == 1:
+            results: list[Sequence[Completion] | BaseException] = [await self._ask(asks[0])]
+        else:
+            results = await asyncio.gather(*(self._ask(ask) for ask in asks), return_exceptions=True)
+        answers: list[Sequence[Completion]] = []
+        for result in results:
+            if isinstance(result, BaseException):
+                raise result
+            answers.append(result)
+        return answers
+
+    async def verify(self, answer_id: str, response: str) -> Verdict:
+        """See `Calls.verify`."""
+        del answer_id
+        return self._task.verify(response, self._reference)
+
+    async def _ask(self, ask: Ask) -> Sequence[Completion]:
+        completions = await self._engines[ask.role].complete(ask.request)
+        if len(completions) != ask.request.n:
+            raise EngineError(f"the {ask.role} engine returned {len(completions)} completions for n = {ask.request.n}")
+        return completions
