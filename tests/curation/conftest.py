@@ -20,7 +20,8 @@ class Forest:
 
     def tree(self, tree_id: str, seed_id: str) -> str:
         self.trees[tree_id] = {
-            "tree_id": tree_id, "seed_id": seed_id, "task": "letters", "batch": "generated", "pattern": "a", "strategy": "mcts",
+            "tree_id": tree_id, "seed_id": seed_id, "task": "letters", "batch": "generated", "pattern": "a",
+            "strategy": "mcts",
             "rollouts": 4, "nodes": 0, "correct": 0, "wrong": 0, "stop_reason": "rollouts", "tokens": 0, "seconds": 0.1,
         }  # fmt: skip
         return tree_id
