@@ -4,7 +4,7 @@ import dagster as dg
 import polars as pl
 
 from marco_dag.evaluation import ALL_BENCHMARKS
-from marco_dag.schemas import TABLES, conform
+from marco_dag.schemas import TABLES, Frame, conform
 from marco_dag.tasks import is_held_out
 
 SCHEMA = "schema"
@@ -25,19 +25,21 @@ def blocking(name: str, asset: str) -> dg.AssetCheckSpec:
     return dg.AssetCheckSpec(name, asset=asset, description=_DESCRIPTIONS[name], blocking=True)
 
 
-def schema_holds(frame: pl.DataFrame, table: str) -> dg.AssetCheckResult:
+def schema_holds(frame: Frame, table: str) -> dg.AssetCheckResult:
     """Whether `frame` is a `table`, and no identifier of it is null."""
     try:
         conformed = conform(frame, table)
     except ValueError as error:
         return dg.AssetCheckResult(check_name=SCHEMA, passed=False, description=str(error))
     ids = [name for name in TABLES[table] if name.endswith("_id") and name != "parent_id"]
-    nulls = [f"{name}: {count}" for name in ids if (count := conformed[name].null_count())]
+    counts = conformed.lazy().select(pl.len().alias("rows"), pl.col(ids).null_count()).collect(engine="streaming")
+    found = counts.row(0, named=True)
+    nulls = [f"{name}: {found[name]}" for name in ids if found[name]]
     return dg.AssetCheckResult(
         check_name=SCHEMA,
         passed=not nulls,
         description=f"null ids: {', '.join(nulls)}" if nulls else None,
-        metadata={"rows": frame.height},
+        metadata={"rows": found["rows"]},
     )
 
 

@@ -4,6 +4,7 @@ Ids are content hashes (`marco_dag.identity`). A table is written with exactly t
 """
 
 import hashlib
+from typing import TypeVar
 
 import polars as pl
 
@@ -182,16 +183,20 @@ TABLES: dict[str, pl.Schema] = {
 _DIGEST_ROWS = 10_000
 
 
-def conform(frame: pl.DataFrame, table: str) -> pl.DataFrame:
+Frame = TypeVar("Frame", pl.DataFrame, pl.LazyFrame)
+
+
+def conform(frame: Frame, table: str) -> Frame:
     """`frame` with exactly the columns, order and types of `table`; ValueError names what is missing, extra or null.
 
-    An empty frame of any shape becomes an empty table.
+    An empty frame of any shape becomes an empty table; of a lazy frame only the columns are looked at.
     """
     schema = TABLES[table]
-    if frame.is_empty():
+    if isinstance(frame, pl.DataFrame) and frame.is_empty():
         return schema.to_frame()
-    missing = [name for name in schema if name not in frame.columns]
-    extra = [name for name in frame.columns if name not in schema]
+    columns = frame.collect_schema().names()
+    missing = [name for name in schema if name not in columns]
+    extra = [name for name in columns if name not in schema]
     if missing or extra:
         raise ValueError(f"table {table}: missing columns {missing}, unknown columns {extra}")
     return frame.select(pl.col(name).cast(dtype) for name, dtype in schema.items())

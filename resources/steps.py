@@ -23,6 +23,7 @@ from resources.lineage import LineageResource
 from resources.models import Models
 from resources.profile import ProfileResource
 from resources.storage import StorageResource
+from resources.tables import height_of
 from resources.tracked_step import TrackedStep
 from resources.tracking import MlflowTracking
 
@@ -51,7 +52,7 @@ class Step:
 
     def finish(
         self,
-        value: pl.DataFrame | Models | Path,
+        value: pl.DataFrame | pl.LazyFrame | Models | Path,
         *,
         data_version: str | None = None,
         output: str | None = None,
@@ -65,7 +66,7 @@ class Step:
         asset where the step makes several.
         """
         key = dg.AssetKey(output) if output else self.context.asset_key
-        rows = value.height if isinstance(value, pl.DataFrame) else None
+        rows = height_of(value) if isinstance(value, pl.DataFrame | pl.LazyFrame) else None
         if data_version is None:
             assert isinstance(value, pl.DataFrame)
             data_version = digest_frame(value)
@@ -90,11 +91,11 @@ class Step:
             **stored,
         )
 
-    def _path(self, key: dg.AssetKey, value: pl.DataFrame | Models | Path) -> str:
+    def _path(self, key: dg.AssetKey, value: pl.DataFrame | pl.LazyFrame | Models | Path) -> str:
         if isinstance(value, Path):
             return self.storage.relative(value)
         partition = self.context.partition_key if self.context.has_partition_key else None
-        if isinstance(value, pl.DataFrame):
+        if isinstance(value, pl.DataFrame | pl.LazyFrame):
             table = self.context.assets_def.specs_by_key[key].metadata.get("table", key.path[-1])
             return self.storage.relative(self.storage.table_file(str(table), partition))
         return self.storage.relative(self.storage.manifest_file(key.to_user_string(), partition))

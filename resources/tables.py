@@ -22,7 +22,7 @@ _SAMPLE_CHARACTERS = 120
 
 
 class ParquetTables(dg.ConfigurableIOManager, dg.UPathIOManager):
-    """Stores each asset's frame in the table its metadata names (`{"table": "trees"}`; default: the asset's name).
+    """Stores each asset's frame, eager or lazy, in its table: its name, or what its metadata names (`{"table": "trees"}`).
 
     Several partitions are read as one frame. Partitions that were never materialized are left out of a read over all
     partitions, and named in the log; with none at all it is an empty table. A single missing partition that the step's
@@ -54,12 +54,15 @@ class ParquetTables(dg.ConfigurableIOManager, dg.UPathIOManager):
     def dump_to_path(self, context: dg.OutputContext, obj: object, path: "UPath") -> None:
         """Write the frame, conformed to its table's schema; readers see the old file or the new one, never a part."""
         table = table_of(context)
-        if not isinstance(obj, pl.DataFrame):
-            raise TypeError(f"table {table}: an asset must return a polars DataFrame, not {type(obj).__name__}")
+        if not isinstance(obj, pl.DataFrame | pl.LazyFrame):
+            raise TypeError(f"table {table}: an asset must return a polars frame, not {type(obj).__name__}")
         temporary = path.with_name(f"{uuid.uuid4().hex}.tmp")
         try:
             with temporary.open("wb") as file:
-                conform(obj, table).write_parquet(file)
+                if isinstance(obj, pl.DataFrame):
+                    conform(obj, table).write_parquet(file)
+                else:
+                    conform(obj, table).sink_parquet(file, engine="streaming")
             temporary.replace(path)
         finally:
             temporary.unlink(missing_ok=True)
@@ -90,14 +93,14 @@ class ParquetTables(dg.ConfigurableIOManager, dg.UPathIOManager):
         frame = super().load_input(context)
         return frame if isinstance(frame, pl.DataFrame) else TABLES[table_of(context)].to_frame()
 
-    def get_metadata(self, context: dg.OutputContext, obj: pl.DataFrame) -> dict[str, dg.MetadataValue]:
+    def get_metadata(self, context: dg.OutputContext, obj: pl.DataFrame | pl.LazyFrame) -> dict[str, dg.MetadataValue]:
         """Row count, columns and a sample, for the web UI."""
         schema = TABLES[table_of(context)]
         columns = [dg.TableColumn(name, str(dtype)) for name, dtype in schema.items()]
         return {
-            "dagster/row_count": dg.MetadataValue.int(obj.height),
+            "dagster/row_count": dg.MetadataValue.int(height_of(obj)),
             "dagster/column_schema": dg.MetadataValue.table_schema(dg.TableSchema(columns)),
-            "sample": dg.MetadataValue.md(_markdown(obj.head(_SAMPLE_ROWS))),
+            "sample": dg.MetadataValue.md(_markdown(obj.lazy().head(_SAMPLE_ROWS).collect())),
         }
 
 
@@ -115,6 +118,13 @@ def table_of(context: dg.InputContext | dg.OutputContext) -> str:
             'Name one in the asset\'s metadata, {"table": ...}.'
         )
     return table
+
+
+def height_of(frame: pl.DataFrame | pl.LazyFrame) -> int:
+    """The number of rows, without holding those of a lazy frame in memory."""
+    if isinstance(frame, pl.DataFrame):
+        return frame.height
+    return int(frame.select(pl.len()).collect(engine="streaming").item())
 
 
 def _markdown(frame: pl.DataFrame) -> str:

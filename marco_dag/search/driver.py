@@ -1,154 +1,130 @@
-"""Many trees in flight: one coroutine a tree, every engine call awaited, batching left to the engines.
+"""A search from seed prompts to tables.
 
-The tables do not depend on how many trees are in flight, nor on which tree is served first: each tree has a random
-generator of its own, and each request a seed of its own.
+The tables do not depend on how much is in flight, nor on which tree is served first, nor on how often the search was
+killed and resumed: each tree has a random generator of its own, each request a seed of its own, and every answer is in
+the journal (`marco_dag.search.folder`) before its tree goes on. Memory holds the trees under way and the finished ones
+of their blocks, however many seeds there are.
 """
 
 import asyncio
-import json
-import random
-import time
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
 from typing import get_args
 
 import polars as pl
 
 from marco_dag.engines.protocol import Role, RoleEngines
 from marco_dag.errors import EngineError, SearchError
-from marco_dag.identity import content_id, derive_seed
-from marco_dag.progress import progress
-from marco_dag.schemas import conform
-from marco_dag.search.calls import DirectCalls
+from marco_dag.schemas import digest_frame
 from marco_dag.search.config import SearchConfig
-from marco_dag.search.patterns import Pattern, resolve_patterns
+from marco_dag.search.folder import SearchFolder
+from marco_dag.search.planting import Planter
 from marco_dag.search.prompts import PromptWriter
-from marco_dag.search.rollout import TreeSearch
-from marco_dag.search.tables import Forest, TreeRows, rows_of, to_forest
+from marco_dag.search.scheduler import Scheduler
+from marco_dag.search.seed_rows import SeedRows
+from marco_dag.search.tables import Forest
+from marco_dag.search.tally import tally_of
 from marco_dag.search.tree import Tree
 from marco_dag.tasks import TASKS
-from marco_dag.tasks.protocol import Reference, Task
+from marco_dag.tasks.protocol import Task
 
-SEARCH_VERSION = "2"
-"""Part of every tree's id; goes up whenever the same inputs would give other trees."""
+TREES_FILE, THOUGHTS_FILE = "trees.parquet", "thoughts.parquet"
+"""What a finished search leaves in its folder."""
 
-
-@dataclass(frozen=True, slots=True)
-class _SeedRow:
-    seed_id: str
-    batch: str
-    prompt: str
-    task: Task
-    reference: Reference
+UNDER_WAY = "search"
+"""The folder beside them that holds the journals and the finished blocks until the tables are whole."""
 
 
 def search_trees(
-    seeds: pl.DataFrame, engines: RoleEngines, config: SearchConfig, *, seed: int, tasks: Mapping[str, Task] = TASKS
-) -> Forest:
-    """Grow one tree a row of `seeds` (`schemas.SEED_PROMPTS`), with a progress bar: trees, solved, tokens/s, ETA.
-
-    Same inputs, same tables, but for the column `seconds`. A tree whose engine fails stops with "failed: …" and keeps
-    what it had. SearchError where no search is possible (a role without an engine, a bad seed row) or every tree
-    failed; ProfileError where the configuration names an impossible pattern. Not for use within a running event loop:
-    await `grow_forest` there.
-    """
-    solved = tokens = 0
-    start = time.perf_counter()
-    with progress("search", len(seeds), "trees") as bar:
-
-        def show(search: TreeSearch) -> None:
-            nonlocal solved, tokens
-            solved += search.correct > 0
-            tokens += search.tokens
-            bar.advance(solved=solved, tokens_per_s=f"{tokens / (time.perf_counter() - start):.0f}")
-
-        return asyncio.run(grow_forest(seeds, engines, config, seed=seed, tasks=tasks, on_tree=show))
-
-
-async def grow_forest(
     seeds: pl.DataFrame,
     engines: RoleEngines,
     config: SearchConfig,
     *,
     seed: int,
     tasks: Mapping[str, Task] = TASKS,
-    on_tree: Callable[[TreeSearch], None] | None = None,
+    budgets: Mapping[str, int] | None = None,
 ) -> Forest:
-    """`search_trees` within a running event loop and without a bar; `on_tree` is called as each tree is finished."""
-    patterns = resolve_patterns(config)
+    """`search_into` a folder that is gone afterwards: for searches that are short and fit into memory."""
+    with tempfile.TemporaryDirectory(prefix="marco-search-") as name:
+        folder = Path(name)
+        search_into(folder, seeds, engines, config, seed=seed, tasks=tasks, budgets=budgets)
+        return Forest(pl.read_parquet(folder / TREES_FILE), pl.read_parquet(folder / THOUGHTS_FILE))
+
+
+def search_into(
+    folder: Path,
+    seeds: pl.DataFrame,
+    engines: RoleEngines,
+    config: SearchConfig,
+    *,
+    seed: int,
+    tasks: Mapping[str, Task] = TASKS,
+    budgets: Mapping[str, int] | None = None,
+) -> None:
+    """Grow one tree a row of `seeds` (`schemas.SEED_PROMPTS`) into `folder`, with a progress bar; go on if one began.
+
+    Leaves `trees.parquet` (`schemas.TREES`, in the order of the seeds) and `thoughts.parquet` (`schemas.THOUGHTS`, tree
+    after tree, a parent before its children). Same inputs, same tables, but for the column `seconds`. Where an earlier
+    call was killed in this folder, what its engines had answered is not asked again. `budgets`, by seed id, takes the
+    place of `max_tree_tokens` for single trees.
+
+    A request that cannot be served ends its tree alone: it stops with "failed: …" and keeps what it had.
+    EngineUnavailableError where an engine is gone: call again to go on. EngineError where an engine refuses such
+    requests from the start. SearchError where no search is possible (a role without an engine, a bad seed row, a full
+    disk, another process or a search of other inputs in the folder) or every tree failed. ProfileError where the
+    configuration names an impossible pattern. Not for use within a running event loop: await `grow_forest` there.
+    """
+    asyncio.run(grow_forest(folder, seeds, engines, config, seed=seed, tasks=tasks, budgets=budgets))
+
+
+async def grow_forest(
+    folder: Path,
+    seeds: pl.DataFrame,
+    engines: RoleEngines,
+    config: SearchConfig,
+    *,
+    seed: int,
+    tasks: Mapping[str, Task] = TASKS,
+    budgets: Mapping[str, int] | None = None,
+) -> None:
+    """`search_into` within a running event loop."""
     if missing := [role for role in get_args(Role) if role not in engines]:
         raise SearchError(f"no engine for the role {' and '.join(missing)}")
-    rows = _read_seeds(seeds, tasks)
-    grown: dict[int, TreeRows] = {}
-    failures: dict[int, EngineError] = {}
-    plant = _planter(patterns, engines, config, seed)
-    waiting = iter(enumerate(rows))
-
-    async def grow_one_after_another() -> None:
-        for index, row in waiting:
-            search = plant(row)
-            await search.grow()
-            grown[index] = rows_of(search, row.seed_id, row.batch, row.task.name)
-            if search.failure:
-                failures[index] = search.failure
-            if on_tree:
-                on_tree(search)
-
+    planter = Planter(engines, config, seed=seed, budgets=budgets)
+    rows = SeedRows(seeds, tasks)
+    key = {"seeds": digest_frame(seeds), **planter.key()}
     try:
-        async with asyncio.TaskGroup() as group:
-            for _ in range(min(256, len(rows))):
-                group.create_task(grow_one_after_another())
-    except BaseExceptionGroup as errors:
-        raise errors.exceptions[0] from None
-    if rows and len(failures) == len(rows):
-        cause = failures[0]
-        raise SearchError(f"all {len(rows)} trees failed; the first: {cause}") from cause
-    return to_forest(grown[index] for index in range(len(rows)))
+        with SearchFolder(folder / UNDER_WAY, key, len(rows)) as under_way:
+            if not (folder / TREES_FILE).exists():
+                await _grow(rows, planter, engines, config, under_way)
+                under_way.assemble(folder / TREES_FILE, folder / THOUGHTS_FILE)
+            under_way.clear()
+    finally:
+        for engine in {id(engine): engine for engine in engines.values()}.values():
+            await engine.close()
 
 
-def _planter(
-    patterns: Sequence[Pattern], engines: RoleEngines, config: SearchConfig, seed: int
-) -> Callable[[_SeedRow], TreeSearch]:
-    """What makes the search of a seed; all that decides its tree is in the tree's id."""
-    settings = config.model_dump(mode="json", exclude={"live_sequences"})
-    digests = {role: engine.model_digest for role, engine in engines.items()}
-
-    def plant(row: _SeedRow) -> TreeSearch:
-        rng = random.Random(derive_seed(seed, row.seed_id))
-        pattern = rng.choice(patterns)
-        tree_id = content_id("tree", SEARCH_VERSION, row.seed_id, pattern.name, seed, digests, settings)
-        writer = PromptWriter(row.prompt, tree_id, config, seed)
-        calls = DirectCalls(engines, row.task, row.reference)
-        return TreeSearch(Tree(tree_id), pattern, writer, calls, config, rng)
-
-    return plant
+async def _grow(
+    rows: SeedRows, planter: Planter, engines: RoleEngines, config: SearchConfig, under_way: SearchFolder
+) -> None:
+    before = under_way.totals()
+    if before.done < len(rows):
+        await _check_engines(rows, planter, engines, config)
+    with tally_of(len(rows), done=before.done, solved=before.solved, failed=before.failed) as tally:
+        await Scheduler(rows, planter, engines, config, under_way, tally).run()
+    if tally.failed == len(rows) > 0:
+        under_way.clear()
+        cause = tally.first_failure
+        raise SearchError(f"all {len(rows)} trees failed; the first: {cause or 'in an earlier run'}") from cause
 
 
-def _read_seeds(seeds: pl.DataFrame, tasks: Mapping[str, Task]) -> list[_SeedRow]:
-    try:
-        rows = conform(seeds, "seed_prompts").to_dicts()
-    except ValueError as error:
-        raise SearchError(f"seed prompts: {error}") from error
-    read: dict[str, _SeedRow] = {}
-    for row in rows:
-        seed_id, task = row["seed_id"], row["task"]
-        if nulls := [name for name, value in row.items() if value is None]:
-            raise SearchError(f"seed {seed_id}: {', '.join(nulls)}: null")
-        if seed_id in read:
-            raise SearchError(f"seed {seed_id}: stands in the seed prompts twice; its trees would be one and the same")
-        if task not in tasks:
-            raise SearchError(f"seed {seed_id}: task: unknown task {task!r}; known: {', '.join(tasks)}")
+async def _check_engines(rows: SeedRows, planter: Planter, engines: RoleEngines, config: SearchConfig) -> None:
+    """EngineError, naming the role, where an engine could not even begin on the shortest prompt."""
+    writer = PromptWriter(rows.shortest_prompt(), "check", config, 0)
+    request = writer.ask(Tree("check").root, "", planter.patterns[0].first[0]).request
+    for role, engine in engines.items():
         try:
-            reference = _read_reference(row["reference"], tasks[task])
-        except ValueError as error:
-            raise SearchError(f"seed {seed_id}: reference: {error}") from error
-        read[seed_id] = _SeedRow(seed_id, row["batch"], row["prompt"], tasks[task], reference)
-    return list(read.values())
-
-
-def _read_reference(text: str, task: Task) -> Reference:
-    reference = json.loads(text)
-    if not isinstance(reference, dict):
-        raise ValueError(f"{text[:80]!r} is not a JSON object")
-    task.check_reference(reference)
-    return reference
+            await engine.check(request)
+        except EngineError as error:
+            raise type(error)(f"{role}: {error}") from error

@@ -10,7 +10,7 @@ import random
 import time
 from collections.abc import Sequence
 
-from marco_dag.errors import EngineError
+from marco_dag.errors import EngineError, EngineUnavailableError
 from marco_dag.search.calls import Calls
 from marco_dag.search.config import SearchConfig
 from marco_dag.search.expansion import grow_children
@@ -31,7 +31,11 @@ class TreeSearch:
         calls: Calls,
         config: SearchConfig,
         rng: random.Random,
+        *,
+        max_tokens: int | None = None,
     ) -> None:
+        """`max_tokens` takes the place of `config.max_tree_tokens`."""
+        self._max_tokens = config.max_tree_tokens if max_tokens is None else max_tokens
         self.tree = tree
         self.pattern = pattern
         self._writer = writer
@@ -62,6 +66,8 @@ class TreeSearch:
             while not (reason := self._reached_limit() or self._ran_out()):
                 self.rollouts += 1
                 await self._roll_out()
+        except EngineUnavailableError:
+            raise
         except EngineError as error:
             self.failure = error
             reason = f"failed: {error}"
@@ -75,7 +81,7 @@ class TreeSearch:
             return "correct_most"
         if self.correct >= config.correct_enough and self.wrong:
             return "correct_enough"
-        if config.max_tree_tokens is not None and self.tokens >= config.max_tree_tokens:
+        if self._max_tokens is not None and self.tokens >= self._max_tokens:
             return "max_tree_tokens"
         return ""
 

@@ -1,4 +1,3 @@
-import asyncio
 import json
 from collections.abc import Callable
 
@@ -9,7 +8,7 @@ from marco_dag.engines.protocol import Request
 from marco_dag.engines.scripted import ScriptedEngine
 from marco_dag.identity import content_id
 from marco_dag.schemas import SEED_PROMPTS
-from marco_dag.search import Forest, SearchConfig, grow_forest
+from marco_dag.search import Forest, SearchConfig, search_trees
 
 Write = Callable[[Request, int], str]
 
@@ -45,7 +44,7 @@ def grow() -> Callable[..., Forest]:
             "critic": ScriptedEngine(critic or generator, "the-critic"),
         }
         config = SearchConfig.model_validate({"openings": {}, "instructions": "", **settings})
-        return asyncio.run(grow_forest(_seeds("banana") if seeds is None else seeds, engines, config, seed=seed))
+        return search_trees(_seeds("banana") if seeds is None else seeds, engines, config, seed=seed)
 
     return run
 

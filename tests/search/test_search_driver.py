@@ -11,7 +11,7 @@ from marco_dag.engines.protocol import Completion, Request
 from marco_dag.engines.scripted import ScriptedEngine
 from marco_dag.errors import EngineError, ProfileError, SearchError
 from marco_dag.schemas import SEED_PROMPTS, THOUGHTS, TREES
-from marco_dag.search import Forest, SearchConfig, TreeSearch, grow_forest, search_trees
+from marco_dag.search import Forest, SearchConfig, search_trees
 from marco_dag.tasks.protocol import Question, Reference, Verdict
 from marco_dag.thoughts import extract_answer
 
@@ -45,41 +45,37 @@ def test_one_tree_a_seed_in_the_seeds_order_under_the_schemas(grow: Grow, make_s
     assert counts["len"].to_list() == forest.trees["nodes"].to_list()
 
 
-@pytest.mark.parametrize("in_flight", [1, 3, 100])
-def test_the_tables_do_not_depend_on_how_many_trees_are_in_flight(
-    grow: Grow, make_seeds: MakeSeeds, in_flight: int
+@pytest.mark.parametrize("live_sequences", [1, 3, 100])
+def test_the_tables_do_not_depend_on_how_much_is_in_flight(
+    grow: Grow, make_seeds: MakeSeeds, live_sequences: int
 ) -> None:
     seeds = make_seeds(*WORDS)
     for one, other in zip(
         without_seconds(grow(noisy, seeds=seeds)),
-        without_seconds(grow(noisy, seeds=seeds)),
+        without_seconds(grow(noisy, seeds=seeds, live_sequences=live_sequences)),
         strict=True,
     ):
         assert_frame_equal(one, other)
 
 
-class Unsteady:
-    """A scripted engine whose calls come back in another order than they went out, by a different one each time."""
-
-    model_digest = "unsteady"
+class Unsteady(ScriptedEngine):
+    """Its calls come back in another order than they went out, by a different one each time."""
 
     def __init__(self, salt: int) -> None:
+        super().__init__(noisy)
         self.salt = salt
-        self.inner = ScriptedEngine(noisy)
 
     async def complete(self, request: Request) -> Sequence[Completion]:
         for _ in range((request.seed * self.salt) % 7):
             await asyncio.sleep(0)
-        return await self.inner.complete(request)
+        return await super().complete(request)
 
 
 def test_the_tables_do_not_depend_on_which_call_is_served_first(make_seeds: MakeSeeds) -> None:
     forests = []
     for salt in (1, 3, 5):
         engines = {"generator": Unsteady(salt), "critic": Unsteady(salt + 1)}
-        forests.append(
-            without_seconds(asyncio.run(grow_forest(make_seeds(*WORDS), engines, SearchConfig(openings={}), seed=4)))
-        )
+        forests.append(without_seconds(search_trees(make_seeds(*WORDS), engines, SearchConfig(openings={}), seed=4)))
     for forest in forests[1:]:
         assert_frame_equal(forest[0], forests[0][0])
         assert_frame_equal(forest[1], forests[0][1])
@@ -103,7 +99,7 @@ def test_seed_settings_and_models_each_give_another_tree(grow: Grow) -> None:
         )
     ]
     assert len(set(ids)) == 4
-    assert grow(noisy, patterns=("a",)).trees["tree_id"].item() == ids[0]
+    assert grow(noisy, patterns=("a",), live_sequences=1).trees["tree_id"].item() == ids[0]
 
 
 def test_patterns_are_drawn_over_the_trees(grow: Grow, make_seeds: MakeSeeds) -> None:
@@ -132,7 +128,7 @@ def failing_on(*words: str) -> Callable[[Request, int], str]:
 
 def test_a_tree_that_fails_loses_neither_the_others_nor_what_it_had(grow: Grow, make_seeds: MakeSeeds) -> None:
     sound = grow(noisy, seeds=make_seeds(*WORDS))
-    forest = grow(failing_on("dog", "cat"), seeds=make_seeds(*WORDS))
+    forest = grow(failing_on("dog", "cat"), seeds=make_seeds(*WORDS), live_sequences=6)
     reasons = dict(zip(WORDS, forest.trees["stop_reason"], strict=True))
     assert reasons["dog"] == "failed: cannot serve 'How many a in dog?'"
     for word, tree_id in zip(WORDS, forest.trees["tree_id"], strict=True):
@@ -209,22 +205,6 @@ def test_the_front_door_grows_the_same_forest_and_shows_its_progress(
     assert "8/8" in shown
     assert f"solved={solved}" in shown
     assert "tokens_per_s=" in shown
-
-
-def test_finished_trees_are_reported_as_they_come(make_seeds: MakeSeeds) -> None:
-    engine = ScriptedEngine(noisy)
-    finished: list[TreeSearch] = []
-    forest = asyncio.run(
-        grow_forest(
-            make_seeds(*WORDS),
-            {"generator": engine, "critic": engine},
-            SearchConfig(openings={}),
-            seed=0,
-            on_tree=finished.append,
-        )
-    )
-    assert sorted(search.tree.tree_id for search in finished) == sorted(forest.trees["tree_id"])
-    assert all(search.stop_reason for search in finished)
 
 
 class Echo:
