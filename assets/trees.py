@@ -1,7 +1,8 @@
 """Search trees: what the generator and the critic thought about every question of a batch."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import get_args
 
 import dagster as dg
 import polars as pl
@@ -10,10 +11,10 @@ from assets import OWNERS
 from assets._checks import SCHEMA, blocking, schema_holds
 from assets._gpu import GPU_POOL, GPU_TAGS
 from assets.partitions import SEED_BATCHES
-from marco_dag.engines import RoleEngines
+from marco_dag.engines import EngineConfig, Role
 from marco_dag.identity import JsonValue
 from marco_dag.schemas import digest_frame
-from marco_dag.search import SEARCH_VERSION, search_trees
+from marco_dag.search import SEARCH_VERSION, THOUGHTS_FILE, TREES_FILE, search_into
 from marco_dag.store import Artifact
 from resources.engines import EnginesResource
 from resources.models import Models
@@ -58,11 +59,11 @@ def mcts_trees(
     base_models: Models,
     steps: Steps,
     engines: EnginesResource,
-) -> Iterator[dg.MaterializeResult[pl.DataFrame]]:
+) -> Iterator[dg.MaterializeResult[pl.DataFrame | pl.LazyFrame]]:
     """Search every question of the batch with two models."""
     with steps.open(context) as step:
         grown = _search(step, seed_prompts, base_models, engines)
-        trees, thoughts = (pl.read_parquet(grown.path / f"{table}.parquet") for table in ("trees", "thoughts"))
+        trees, thoughts = pl.read_parquet(grown.path / TREES_FILE), pl.scan_parquet(grown.path / THOUGHTS_FILE)
         found = {
             "solved": trees.filter(pl.col("correct") > 0).height,
             "right and wrong": trees.filter((pl.col("correct") > 0) & (pl.col("wrong") > 0)).height,
@@ -78,14 +79,20 @@ def mcts_trees(
             metadata={**found, "stopped because": dict(trees["stop_reason"].value_counts(sort=True).rows())},
             checks=[schema_holds(trees, "trees")],
         )
+        kinds = (
+            thoughts.group_by("kind")
+            .agg(pl.len().alias("thoughts"), pl.col("defect").count().alias("defects"))
+            .sort("thoughts", "kind", descending=True)
+            .collect(engine="streaming")
+        )
         yield step.finish(
             thoughts,
             output="thoughts",
             data_version=grown.id,
             artifact=grown,
             metadata={
-                "kinds": dict(thoughts["kind"].value_counts(sort=True).rows()),
-                "kept out of training": thoughts["defect"].count(),
+                "kinds": dict(kinds.select("kind", "thoughts").rows()),
+                "kept out of training": int(kinds["defects"].sum()),
             },
             checks=[schema_holds(thoughts, "thoughts")],
         )
@@ -102,11 +109,9 @@ def _search(step: Step, seeds: pl.DataFrame, models: Models, engines: EnginesRes
     }
 
     def search(folder: Path) -> None:
-        generator, critic = (models[role].path(step.storage) for role in ("generator", "critic"))
-        with engines.open(generator, profile.engine) as writer, engines.open(critic, profile.engine) as reviewer:
-            roles: RoleEngines = {"generator": writer, "critic": reviewer}
-            forest = search_trees(seeds, roles, profile.search, seed=profile.seed)
-        forest.trees.write_parquet(folder / "trees.parquet")
-        forest.thoughts.write_parquet(folder / "thoughts.parquet")
+        paths: Mapping[Role, str] = {role: models[role].path(step.storage) for role in get_args(Role)}
+        configs: Mapping[Role, EngineConfig] = {role: profile.engine_of(role) for role in get_args(Role)}
+        with engines.open_roles(paths, configs) as roles:
+            search_into(folder, seeds, roles, profile.search, seed=profile.seed)
 
     return step.reuse_or_make("trees", key, search)

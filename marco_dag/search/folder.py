@@ -35,6 +35,8 @@ HEADER = "search.json"
 _LOCK = "lock"
 _HOLDER = "holder"
 _SECONDS_BETWEEN_SYNCS = 0.01
+_ROW_GROUP = 16_384
+"""Rows of the final tables that are held in memory at a time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,7 +210,7 @@ def _join(blocks: list[Path], target: Path, table: str) -> None:
     """The blocks of one table as one file, which is there as a whole or not at all; rows only pass through memory."""
     temporary = target.with_suffix(".tmp")
     frame = pl.scan_parquet(blocks) if blocks else TABLES[table].to_frame().lazy()
-    frame.sink_parquet(temporary, engine="streaming", maintain_order=True)
+    frame.sink_parquet(temporary, engine="streaming", maintain_order=True, row_group_size=_ROW_GROUP)
     _settle(temporary, target)
 
 
