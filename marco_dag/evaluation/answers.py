@@ -72,7 +72,10 @@ async def ask_questions(
 ) -> pl.DataFrame:
     """`answer_questions` for a running event loop."""
     asks = _asks(questions, config, seed)
-    completions = await _complete(engine, asks, checkpoint)
+    try:
+        completions = await _complete(engine, asks, checkpoint)
+    finally:
+        await engine.close()
     rows = [
         {"checkpoint": checkpoint, "checkpoint_digest": checkpoint_digest, **_score(ask, completion)}
         for ask, completion in zip(asks, completions, strict=True)

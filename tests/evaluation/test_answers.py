@@ -97,12 +97,11 @@ def test_every_checkpoint_gets_the_same_seeds():
 
 
 def test_all_requests_are_in_flight_at_once():
-    class GatheringEngine:
+    class GatheringEngine(ScriptedEngine):
         """Answers no request before every request is there."""
 
-        model_digest = "gathering"
-
         def __init__(self, requests):
+            super().__init__(lambda *_: "")
             self._all_here = asyncio.Barrier(requests)
 
         async def complete(self, request):
