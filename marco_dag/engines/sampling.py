@@ -1,8 +1,14 @@
-"""Choosing the next token of many sequences, each with its own temperature, nucleus and random stream."""
+"""Choosing the next token of many sequences, each with its own temperature, nucleus and random stream.
+
+Also how sure the model was of what was chosen (Marco-o1 v1, arXiv 2411.14405 §4).
+"""
 
 import numpy as np
 import torch
 from torch import Tensor
+
+_RIVALS = 5
+"""The likeliest tokens that a token's probability is compared with."""
 
 
 def uniform_stream(seed: int, sample: int, count: int) -> Tensor:
@@ -28,6 +34,17 @@ def choose_tokens(logits: Tensor, temperature: Tensor, top_p: Tensor, uniforms: 
     cumulated = probabilities.cumsum(-1)
     picked = torch.searchsorted(cumulated, (uniforms[:, None] * cumulated[:, -1:]), right=True)[:, 0]
     return torch.where(greedy, best, picked.clamp_(max=logits.shape[-1] - 1))
+
+
+def token_confidence(logits: Tensor, tokens: Tensor) -> Tensor:
+    """p(token) / Σ p(the five likeliest and the token), in (0, 1], for logits [B, V] and tokens [B]; returns [B].
+
+    p = softmax(logits): the model's own distribution, whatever temperature and nucleus the tokens were chosen by.
+    """
+    own = logits.gather(-1, tokens[:, None]).float()  # [B, 1]
+    likeliest, which = logits.float().topk(min(_RIVALS, logits.shape[-1]), -1)  # [B, 5]
+    rivals = likeliest.masked_fill(which == tokens[:, None], -torch.inf)
+    return torch.softmax(torch.cat((own, rivals), -1), -1)[:, 0]
 
 
 def _nucleus(probabilities: Tensor, top_p: Tensor) -> Tensor:

@@ -3,13 +3,13 @@
 Each forward is one step of every live sequence; nothing is padded to the longest completion and nobody waits for a slow
 neighbour. What a prefix's keys and values are is computed once for all samples of a request, and once for all requests
 that share it (`prefix_cache`). Everything runs in the caller's event loop, so that the same requests in the same order
-give the same batches, and with them the same bytes. It knows no thoughts, trees or tasks.
+give the same batches, and with them the same bytes; whose step is next, where several engines share that loop, is up to
+`turns`. It knows no thoughts, trees or tasks.
 """
 
 import asyncio
-from collections import deque
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
@@ -17,12 +17,14 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from marco_dag.engines.config import TransformersConfig
 from marco_dag.engines.prefix_cache import BLOCK_TOKENS, PrefixCache
-from marco_dag.engines.protocol import Completion, Request
+from marco_dag.engines.protocol import Completion, FinishReason, Request
 from marco_dag.engines.rendering import encode_prompt
-from marco_dag.engines.sampling import choose_tokens, uniform_stream
+from marco_dag.engines.sampling import choose_tokens, token_confidence, uniform_stream
 from marco_dag.engines.slot_cache import SlotCache
 from marco_dag.engines.stopping import StopFinder
-from marco_dag.errors import EngineError
+from marco_dag.engines.turns import turns_here
+from marco_dag.engines.waiting import Call, WaitingLine
+from marco_dag.errors import EngineError, EngineUnavailableError
 
 _JOIN_SHARE = 4
 """Newcomers wait until they are a quarter of the live sequences: a forward for few costs as much as one for many."""
@@ -33,24 +35,14 @@ _TURNS_FOR_OWNERS = 6
 
 
 @dataclass(eq=False, slots=True)
-class _Call:
-    """A request on its way."""
-
-    request: Request
-    prompt: list[int]
-    limit: int
-    """Tokens that a sample may have: the request's own limit, or what the context leaves."""
-    future: "asyncio.Future[Sequence[Completion]]"
-    done: dict[int, Completion] = field(default_factory=dict)
-
-
-@dataclass(eq=False, slots=True)
 class _Row:
     """One live sample."""
 
-    call: _Call
+    call: Call
     sample: int
     sampled: list[int]
+    confidence: float = 0.0
+    """Summed over the sampled tokens; 0 where nobody asks."""
 
 
 class TransformersEngine:
@@ -80,10 +72,11 @@ class TransformersEngine:
         self._slots = config.max_live_sequences
         self._cache = SlotCache(model.config.num_hidden_layers, self._slots)
         self._prefixes = PrefixCache(config.prefix_cache_mb << 20)
-        self._waiting: deque[_Call] = deque()
+        self._waiting = WaitingLine()
         self._rows: list[_Row] = []
-        self._open: set[_Call] = set()
+        self._open: set[Call] = set()
         self._waited = 0
+        self._withdrawn = False
         self._pump: asyncio.Task[None] | None = None
         self._lengths = torch.zeros(self._slots, dtype=torch.long, device=self._device)
         self._pending = torch.zeros(self._slots, dtype=torch.long, device=self._device)
@@ -106,18 +99,26 @@ class TransformersEngine:
         self._accept(request)
 
     async def close(self) -> None:
-        """Nothing outlives the calls."""
+        """Stop stepping; EngineUnavailableError for whoever still waits. A later call starts it again."""
+        if self._pump is not None and not self._pump.done():
+            self._pump.cancel()
+            await asyncio.wait([self._pump])
+        self._end_all("the engine was closed while it was at work")
 
     async def complete(self, request: Request) -> Sequence[Completion]:
         """The `request.n` completions; EngineError as `check`."""
         prompt, limit = self._accept(request)
-        call = _Call(request, prompt, limit, asyncio.get_running_loop().create_future())
-        self._waiting.append(call)
+        call = Call(request, prompt, limit, asyncio.get_running_loop().create_future())
+        self._waiting.join(call)
         self._open.add(call)
         if self._pump is None or self._pump.done():
             self._pump = asyncio.create_task(self._run())
         try:
             return await call.future
+        except asyncio.CancelledError:
+            self._waiting.withdraw(call)
+            self._withdrawn = True
+            raise
         finally:
             self._open.discard(call)
 
@@ -135,17 +136,33 @@ class TransformersEngine:
 
     async def _run(self) -> None:
         """Step until nothing is left to do; an error reaches every request that is still open."""
+        turns = turns_here()
         try:
             await self._let_owners_ask()
             while self._waiting or self._rows:
-                ended = self._step()
+                ended = turns.take(self, self._load()) and self._step()
                 await (self._let_owners_ask() if ended else asyncio.sleep(0))
         except Exception as error:
-            self._rows.clear()
-            self._waiting.clear()
-            for call in self._open:
-                if not call.future.done():
-                    call.future.set_exception(error)
+            self._end_all(
+                f"the model broke off: {error}; if memory ran out, lower max_live_sequences in the profile's engine",
+                error,
+            )
+        finally:
+            turns.leave(self)
+
+    def _end_all(self, why: str, cause: Exception | None = None) -> None:
+        """Forget every live and waiting sequence; EngineUnavailableError to every call that is still open."""
+        self._rows.clear()
+        self._waiting.clear()
+        for call in self._open:
+            if not call.future.done():
+                failure = EngineUnavailableError(why)
+                failure.__cause__ = cause
+                call.future.set_exception(failure)
+
+    def _load(self) -> int:
+        """Sequences that a step would serve if it took in all that fits."""
+        return min(self._slots, len(self._rows) + self._waiting.samples)
 
     @torch.inference_mode()
     def _step(self) -> bool:
@@ -160,25 +177,22 @@ class TransformersEngine:
             await asyncio.sleep(0)
 
     def _drop_cancelled(self) -> None:
-        if any(row.call.future.cancelled() for row in self._rows):
+        if self._withdrawn:
+            self._withdrawn = False
             self._leave([i for i, row in enumerate(self._rows) if row.call.future.cancelled()])
-        self._waiting = deque(call for call in self._waiting if not call.future.cancelled())
 
     def _should_admit(self) -> bool:
-        if not self._waiting or self._waiting[0].request.n > self._slots - len(self._rows):
+        free = self._slots - len(self._rows)
+        if not self._waiting.fits(free):
             return False
-        newcomers = min(sum(call.request.n for call in self._waiting), self._slots - len(self._rows))
+        newcomers = min(self._waiting.samples, free)
         self._waited += 1
         return newcomers * _JOIN_SHARE >= len(self._rows) or self._waited > _JOIN_PATIENCE
 
     def _admit(self) -> bool:
         """Take in what fits, prefill it and sample its first tokens; whether any call ended by that."""
         self._waited = 0
-        calls: list[_Call] = []
-        free = self._slots - len(self._rows)
-        while self._waiting and self._waiting[0].request.n <= free:
-            free -= self._waiting[0].request.n
-            calls.append(self._waiting.popleft())
+        calls = self._waiting.take(self._slots - len(self._rows))
         known = [self._prefixes.find(call.prompt) for call in calls]
         starts = [0 if state is None else state.shape[-2] for state in known]
         order = sorted(range(len(calls)), key=lambda i: len(calls[i].prompt) - starts[i])
@@ -192,7 +206,7 @@ class TransformersEngine:
             ended = self._join(first, [calls[i] for i in group], logits) or ended
         return ended
 
-    def _prefill(self, first: int, calls: Sequence[_Call], starts: Sequence[int]) -> Tensor:
+    def _prefill(self, first: int, calls: Sequence[Call], starts: Sequence[int]) -> Tensor:
         """The logits [len(calls), V] after each prompt, its keys and values in the slots from `first` on."""
         rests = [call.prompt[start:] for call, start in zip(calls, starts, strict=True)]
         width = max(map(len, rests))
@@ -212,7 +226,7 @@ class TransformersEngine:
         logits: Tensor = self._model.lm_head(hidden[torch.arange(len(calls), device=self._device), ends])
         return logits
 
-    def _join(self, first: int, calls: Sequence[_Call], logits: Tensor) -> bool:
+    def _join(self, first: int, calls: Sequence[Call], logits: Tensor) -> bool:
         """Make rows of prefilled calls, the further samples beside the first ones; whether any call ended by that."""
         slots = list(range(first, first + len(calls)))
         samples = [(call, 0) for call in calls]
@@ -233,7 +247,7 @@ class TransformersEngine:
             self._draw(slot, call, sample)
         return self._take(first, logits)
 
-    def _draw(self, slot: int, call: _Call, sample: int) -> None:
+    def _draw(self, slot: int, call: Call, sample: int) -> None:
         if call.request.temperature == 0:
             return
         if call.limit > self._uniforms.shape[1]:
@@ -264,34 +278,45 @@ class TransformersEngine:
         uniforms = self._uniforms[here].gather(1, steps[:, None].clamp(max=self._uniforms.shape[1] - 1))[:, 0]
         chosen = choose_tokens(logits, self._temperature[here], self._top_p[here], uniforms)
         self._pending[here] = chosen
+        self._note_confidence(rows, logits, chosen)
         left = []
         ended = False
         for slot, (row, token) in enumerate(zip(rows, chosen.tolist(), strict=True), start=first):
             row.sampled.append(token)
-            if (completion := self._finished(row, token)) is not None:
+            if (ending := self._ending(row, token)) is not None:
                 left.append(slot)
-                ended = self._hand_over(row, completion) or ended
+                ended = self._hand_over(row, *ending) or ended
         if left:
             self._leave(left)
         return ended
 
-    def _finished(self, row: _Row, token: int) -> Completion | None:
-        """The row's completion if its last token ended it."""
-        request, count = row.call.request, len(row.sampled)
+    @staticmethod
+    def _note_confidence(rows: Sequence[_Row], logits: Tensor, chosen: Tensor) -> None:
+        asking = [index for index, row in enumerate(rows) if row.call.request.confidence]
+        if not asking:
+            return
+        for index, confidence in zip(asking, token_confidence(logits[asking], chosen[asking]).tolist(), strict=True):
+            rows[index].confidence += confidence
+
+    def _ending(self, row: _Row, token: int) -> tuple[str, FinishReason, str | None] | None:
+        """Text, reason and stop string of the row if its last token ended it."""
+        request = row.call.request
         if token in self._end_tokens:
-            return Completion(self._stops.decode(row.sampled[:-1]), count, "stop")
+            return self._stops.decode(row.sampled[:-1]), "stop", None
         if request.stop and token in self._stops.may_end(request.stop):
             text = self._stops.decode(row.sampled)
             if found := self._stops.first_stop(text, request.stop):
-                return Completion(text[: found[0]], count, "stop", found[1])
-        if count >= row.call.limit:
-            return Completion(self._stops.decode(row.sampled), count, "length")
+                return text[: found[0]], "stop", found[1]
+        if len(row.sampled) >= row.call.limit:
+            return self._stops.decode(row.sampled), "length", None
         return None
 
     @staticmethod
-    def _hand_over(row: _Row, completion: Completion) -> bool:
-        call = row.call
-        call.done[row.sample] = completion
+    def _hand_over(row: _Row, text: str, reason: FinishReason, stop: str | None) -> bool:
+        """Note a row's completion; whether its call ended by that."""
+        call, count = row.call, len(row.sampled)
+        confidence = row.confidence / count if call.request.confidence else None
+        call.done[row.sample] = Completion(text, count, reason, stop, confidence)
         if len(call.done) < call.request.n or call.future.done():
             return False
         call.future.set_result([call.done[sample] for sample in range(call.request.n)])

@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from marco_dag.engines.sampling import choose_tokens, uniform_stream
+from marco_dag.engines.sampling import choose_tokens, token_confidence, uniform_stream
 
 LOGITS = torch.log(torch.tensor([[0.5, 0.3, 0.15, 0.05]]))
 
@@ -58,3 +58,14 @@ def test_sampled_frequencies_follow_the_distribution():
     )
     shares = torch.bincount(chosen, minlength=4) / draws
     assert torch.allclose(shares, LOGITS.exp()[0], atol=4 * math.sqrt(0.25 / draws))
+
+
+def test_confidence_compares_a_token_with_the_five_likeliest():
+    p = torch.tensor([[0.30, 0.20, 0.15, 0.12, 0.10, 0.08, 0.05]])
+    likeliest, sixth = token_confidence(torch.log(p).repeat(2, 1), torch.tensor([0, 5])).tolist()
+    assert likeliest == pytest.approx(0.30 / 0.87)  # the five alone: 0.30 + 0.20 + 0.15 + 0.12 + 0.10
+    assert sixth == pytest.approx(0.08 / 0.95)  # the five and the token itself
+
+
+def test_confidence_of_a_tiny_vocabulary_is_the_probability():
+    assert token_confidence(LOGITS, torch.tensor([1])).item() == pytest.approx(0.3)
