@@ -11,13 +11,14 @@ import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from benchmarks import definitions, demo, orchestration
+from benchmarks import definitions, demo, orchestration, search_inprocess
 from benchmarks.figure import Entry, Figure
 
 AREAS: Mapping[str, Callable[[], list[Figure]]] = {
     "definitions": definitions.measure,
     "demo": demo.measure,
     "orchestration": orchestration.measure,
+    "search-inprocess": search_inprocess.measure,
 }
 OUTPUT = Path("build/bench.json")
 
