@@ -77,7 +77,7 @@ def benchmark_scores(
 
 
 def _answer(step: Step, checkpoint: str, model: Model, questions: pl.DataFrame, engines: EnginesResource) -> Artifact:
-    config, seed = step.profile.evaluation, step.profile.seed
+    config, seed, how = step.profile.evaluation, step.profile.seed, step.profile.engine_of("student")
     key: dict[str, JsonValue] = {
         "checkpoint": checkpoint,
         "model": model.digest,
@@ -88,7 +88,7 @@ def _answer(step: Step, checkpoint: str, model: Model, questions: pl.DataFrame, 
     }
 
     def answer(folder: Path) -> None:
-        with engines.open(model.path(step.storage), step.profile.engine) as engine:
+        with engines.open(model.path(step.storage), how, name=checkpoint) as engine:
             scores = answer_questions(
                 engine, questions, config, checkpoint=checkpoint, checkpoint_digest=model.digest, seed=seed
             )

@@ -5,6 +5,7 @@
 <root>/lineage/events/*.json, <root>/lineage.duckdb  marco_dag.lineage
 <root>/mlflow/                                     runs: a sqlite store and its artifacts
 <root>/reports/
+<root>/logs/engines/                               what servers that a step started have said
 <root>/seeds/                                      the inbox that users drop files into
 <root>/seed_files/                                 snapshots of them, named by content
 """
@@ -74,6 +75,11 @@ class Storage:
     def reports(self) -> Path:
         """HTML reports and their pictures."""
         return self.root / "reports"
+
+    @property
+    def engine_logs(self) -> Path:
+        """What servers that a step started have said, a file a server."""
+        return self.root / "logs" / "engines"
 
     @property
     def seeds(self) -> Path:

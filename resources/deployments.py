@@ -33,7 +33,7 @@ def _laptop() -> dict[str, object]:
         "steps": steps,
         "tables": ParquetTables(home=home),
         "models": ModelManifests(home=home),
-        "engines": EnginesResource(),
+        "engines": EnginesResource(home=home),
     }
 
 

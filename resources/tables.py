@@ -22,7 +22,7 @@ _SAMPLE_CHARACTERS = 120
 
 
 class ParquetTables(dg.ConfigurableIOManager, dg.UPathIOManager):
-    """Stores each asset's frame, eager or lazy, in its table: its name, or what its metadata names (`{"table": "trees"}`).
+    """Stores each asset's frame, eager or lazy, in its table: its name, or what metadata says (`{"table": "trees"}`).
 
     Several partitions are read as one frame. Partitions that were never materialized are left out of a read over all
     partitions, and named in the log; with none at all it is an empty table. A single missing partition that the step's

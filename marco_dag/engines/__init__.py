@@ -2,6 +2,7 @@
 
 from marco_dag.engines.config import CallsConfig, EngineConfig, ServerConfig, TransformersConfig, VllmConfig
 from marco_dag.engines.loading import checkpoint_digest, load_encoder, load_engine
+from marco_dag.engines.opening import open_engine, open_roles
 from marco_dag.engines.protocol import (
     Completion,
     Engine,
@@ -32,4 +33,6 @@ __all__ = [
     "complete_all",
     "load_encoder",
     "load_engine",
+    "open_engine",
+    "open_roles",
 ]

@@ -1,25 +1,61 @@
 """From a request to the tokens a model continues: the model's own chat template, then the assistant text so far."""
 
+from collections.abc import Callable
+from functools import lru_cache
+
 from transformers import PreTrainedTokenizerBase
 
-from marco_dag.engines.protocol import Request
+from marco_dag.engines.protocol import Message, Request
 from marco_dag.errors import EngineError
 
-
-def render_prompt(tokenizer: PreTrainedTokenizerBase, request: Request) -> str:
-    """The text that the model continues; EngineError where the template refuses the conversation."""
-    messages = [{"role": message.role, "content": message.content} for message in request.messages]
-    try:
-        head = tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True)
-    except Exception as error:
-        roles = ", ".join(message.role for message in request.messages)
-        raise EngineError(
-            f"the chat template of the model refuses a conversation of roles ({roles}): {error}"
-        ) from error
-    return f"{head}{request.prefix}"
+_REMEMBERED = 4096
+"""Conversations whose rendering is kept: all thoughts of a tree continue the same one."""
 
 
-def encode_prompt(tokenizer: PreTrainedTokenizerBase, request: Request) -> list[int]:
-    """The tokens that the model continues; special tokens come from the template alone, so there is no double BOS."""
-    tokens: list[int] = tokenizer.encode(render_prompt(tokenizer, request), add_special_tokens=False)
-    return tokens
+class PromptEncoder:
+    """Renders and encodes the requests to one model."""
+
+    def __init__(self, tokenizer: PreTrainedTokenizerBase) -> None:
+        """EngineError where the tokenizer has no chat template."""
+        if not tokenizer.chat_template:
+            raise EngineError("the tokenizer has no chat template: add one to its folder, or choose an instruct model")
+        self._tokenizer = tokenizer
+        self._head: Callable[[tuple[Message, ...]], str] = lru_cache(_REMEMBERED)(self._render_head)
+
+    def encode(self, request: Request, context: int | None) -> tuple[list[int], int]:
+        """The tokens that the model continues, and how many a sample may have: `max_tokens`, or what `context` leaves.
+
+        Special tokens come from the template alone, so there is no double BOS. EngineError where the template refuses
+        the conversation or the prompt fills the context; None knows no context.
+        """
+        text = self._head(request.messages) + request.prefix
+        prompt: list[int] = self._tokenizer.encode(text, add_special_tokens=False)
+        if context is None:
+            return prompt, request.max_tokens
+        if len(prompt) >= context:
+            raise EngineError(f"a prompt of {len(prompt)} tokens does not fit the model's context of {context}")
+        return prompt, min(request.max_tokens, context - len(prompt))
+
+    def check(self, request: Request, context: int | None) -> None:
+        """EngineError as `encode`, and where the context has no room for `max_tokens` behind the prompt."""
+        prompt, limit = self.encode(request, context)
+        if limit < request.max_tokens:
+            raise EngineError(
+                f"a prompt of {len(prompt)} tokens and a completion of {request.max_tokens} do not fit the model's "
+                f"context of {context}: ask for shorter completions, or take a model with a longer context"
+            )
+
+    def count(self, text: str) -> int:
+        """Tokens that `text` has by itself."""
+        return len(self._tokenizer.encode(text, add_special_tokens=False))
+
+    def _render_head(self, messages: tuple[Message, ...]) -> str:
+        conversation = [{"role": message.role, "content": message.content} for message in messages]
+        try:
+            head = self._tokenizer.apply_chat_template(conversation, tokenize=False, add_generation_prompt=True)
+        except Exception as error:
+            roles = ", ".join(message.role for message in messages)
+            raise EngineError(
+                f"the chat template of the model refuses a conversation of roles ({roles}): {error}"
+            ) from error
+        return str(head)

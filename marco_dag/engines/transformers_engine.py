@@ -18,7 +18,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from marco_dag.engines.config import TransformersConfig
 from marco_dag.engines.prefix_cache import BLOCK_TOKENS, PrefixCache
 from marco_dag.engines.protocol import Completion, FinishReason, Request
-from marco_dag.engines.rendering import encode_prompt
+from marco_dag.engines.rendering import PromptEncoder
 from marco_dag.engines.sampling import choose_tokens, token_confidence, uniform_stream
 from marco_dag.engines.slot_cache import SlotCache
 from marco_dag.engines.stopping import StopFinder
@@ -62,9 +62,8 @@ class TransformersEngine:
             raise EngineError(
                 f"the transformers engine needs full attention in every layer, the model has {layer_types}"
             )
-        if not tokenizer.chat_template:
-            raise EngineError("the tokenizer has no chat template: add one to its folder, or choose an instruct model")
-        self._model, self._tokenizer, self._model_digest = model, tokenizer, model_digest
+        self._model, self._model_digest = model, model_digest
+        self._prompts = PromptEncoder(tokenizer)
         self._device = next(model.parameters()).device
         self._context: int = model.config.max_position_embeddings
         self._end_tokens = _end_tokens(model, tokenizer)
@@ -95,8 +94,9 @@ class TransformersEngine:
         return 2 * self._slots
 
     async def check(self, request: Request) -> None:
-        """EngineError where the prompt fills the context, the template refuses it or n exceeds the slots."""
+        """EngineError where the context is too small, the template refuses the prompt or n exceeds the slots."""
         self._accept(request)
+        self._prompts.check(request, self._context)
 
     async def close(self) -> None:
         """Stop stepping; EngineUnavailableError for whoever still waits. A later call starts it again."""
@@ -106,7 +106,7 @@ class TransformersEngine:
         self._end_all("the engine was closed while it was at work")
 
     async def complete(self, request: Request) -> Sequence[Completion]:
-        """The `request.n` completions; EngineError as `check`."""
+        """The `request.n` completions, shorter where the context ends; EngineError where there is no room at all."""
         prompt, limit = self._accept(request)
         call = Call(request, prompt, limit, asyncio.get_running_loop().create_future())
         self._waiting.join(call)
@@ -124,15 +124,11 @@ class TransformersEngine:
 
     def _accept(self, request: Request) -> tuple[list[int], int]:
         """The prompt's tokens, and how many tokens a sample may have."""
-        prompt = encode_prompt(self._tokenizer, request)
-        room = self._context - len(prompt)
-        if room < 1:
-            raise EngineError(f"a prompt of {len(prompt)} tokens does not fit the model's context of {self._context}")
         if request.n > self._slots:
             raise EngineError(
                 f"n={request.n} exceeds max_live_sequences={self._slots}: raise it in the profile's engine"
             )
-        return prompt, min(request.max_tokens, room)
+        return self._prompts.encode(request, self._context)
 
     async def _run(self) -> None:
         """Step until nothing is left to do; an error reaches every request that is still open."""

@@ -194,6 +194,7 @@ def test_more_samples_than_slots_are_refused(qwen2, tokenizer, ask, complete):
     [
         (Request((Message("system", "be brief"), Message("user", "x"))), "only user messages"),
         (Request((Message("user", "x" * 200),)), "does not fit the model's context of 128"),
+        (Request((Message("user", "x"),), max_tokens=126), "3 tokens and a completion of 126 do not fit"),
         (Request((Message("user", "x"),), n=300), "max_live_sequences=256"),
     ],
 )
@@ -210,7 +211,7 @@ def test_a_check_tells_what_could_not_be_served(request_, message, qwen2, tokeni
 
 def test_a_check_passes_what_can_be_served_and_samples_nothing(qwen2, tokenizer, ask):
     engine = engine_of(qwen2, tokenizer)
-    asyncio.run(engine.check(ask("x", n=2)))
+    asyncio.run(engine.check(ask("x", n=2, max_tokens=8)))
     assert engine._prefixes.find(tokenizer.encode("<user>x<assistant>")) is None
 
 
