@@ -1,28 +1,25 @@
-"""The journal of one block of trees: an append-only file of checked lines.
+"""The journal of one block of trees: an append-only file of checked lines (`marco_dag.search.records`).
 
-A line is the CRC-32 of its record in hex, a space, and the record as a JSON list: what it is, of which tree, the rest.
 Appends go straight to the file, so a process that is killed loses nothing that it appended; a line that is
 torn or damaged is found by its checksum and left out. The journal knows completions, verdicts and ends of trees, and
 nothing of the search that asked for them.
 """
 
-import json
+import contextlib
 import logging
 import os
 import threading
-import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TypeAlias
 
 from marco_dag.engines.protocol import Completion
 from marco_dag.errors import SearchError
+from marco_dag.search.records import JournalReader, Record, TreeEnd, call_line, end_line, verdict_line
 from marco_dag.tasks.protocol import Verdict
 
 _LOG = logging.getLogger(__name__)
-_CALL, _VERDICT, _END = "call", "verdict", "end"
-_encode = json.JSONEncoder(check_circular=False, separators=(",", ":")).encode
+_DAMAGED_NAMED = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,40 +32,32 @@ class TreeRecords:
     """Verdicts by the node id of the answer."""
 
 
-@dataclass(frozen=True, slots=True)
-class TreeEnd:
-    """How a tree came out."""
-
-    correct: int
-    wrong: int
-    tokens: int
-    seconds: float
-    stop_reason: str
-
-
 class Journal:
-    """One open journal. One process appends; others may read along (`read_records`)."""
+    """One open journal. One process appends; others may read along (`records.JournalReader`)."""
 
     def __init__(self, path: Path) -> None:
         """Open or create it, read what is whole, and be ready to append.
 
-        A torn last record is cut off and a damaged one left out, each with a warning that names file and line; the
-        calls of both are made again. SearchError where the file cannot be opened.
+        A torn last record is cut off, a damaged one or one of another version left out, with a warning that names file
+        and line; their calls are made again. SearchError where the file cannot be opened.
         """
         self.path = path
+        self.calls = 0
+        """Calls that it holds."""
         self._recalled: dict[str, TreeRecords] = {}
         self._ends: dict[str, TreeEnd] = {}
         self._dirty = threading.Event()
         self._open = threading.Lock()
         """Held by whoever must not find the file closed under it."""
         self._broken: OSError | None = None
+        self._file = -1
         try:
             self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o644)
-            self._size = self._cut_torn_end(path.read_bytes())
+            self._size = self._read_whole_records()
         except OSError as error:
+            if self._file >= 0:
+                os.close(self._file)
             raise refused(self.path, error) from error
-        for tree_id, record in read_records(path):
-            self._remember(tree_id, record)
 
     def recall(self, tree_id: str) -> TreeRecords:
         """What was appended of a tree before this journal was opened; handed over and forgotten."""
@@ -80,18 +69,16 @@ class Journal:
 
     def append_call(self, tree_id: str, key: str, completions: Sequence[Completion]) -> None:
         """Write down what an ask was answered; SearchError, with nothing half-written, where the disk refuses."""
-        rows = [[c.text, c.tokens, c.finish_reason, c.stop, c.confidence] for c in completions]
-        self._append([_CALL, tree_id, key, rows])
+        self._append(call_line(tree_id, key, completions))
+        self.calls += 1
 
     def append_verdict(self, tree_id: str, answer_id: str, verdict: Verdict) -> None:
         """Write down what the check of an answer found; SearchError as `append_call`."""
-        row = [verdict.outcome, verdict.reason, verdict.answer]
-        self._append([_VERDICT, tree_id, answer_id, row])
+        self._append(verdict_line(tree_id, answer_id, verdict))
 
     def append_end(self, tree_id: str, end: TreeEnd) -> None:
         """Write down how a tree came out; SearchError as `append_call`."""
-        row = [end.correct, end.wrong, end.tokens, end.seconds, end.stop_reason]
-        self._append([_END, tree_id, row])
+        self._append(end_line(tree_id, end))
 
     def sync(self) -> None:
         """Make durable what was appended since the last time; for any thread. The next append raises a failure."""
@@ -119,8 +106,7 @@ class Journal:
         self.close()
         self.path.unlink()
 
-    def _append(self, record: Sequence[object]) -> None:
-        line = _line(record)
+    def _append(self, line: bytes) -> None:
         try:
             if self._broken is not None:
                 raise self._broken
@@ -128,12 +114,29 @@ class Journal:
             while written < len(line):
                 written += os.write(self._file, line[written:])
         except OSError as error:
-            os.ftruncate(self._file, self._size)
+            self._broken = error  # behind a piece that could not be cut off, a later line would be lost with it
+            with contextlib.suppress(OSError):
+                os.ftruncate(self._file, self._size)
             raise refused(self.path, error) from error
         self._size += len(line)
         self._dirty.set()
 
-    def _remember(self, tree_id: str, record: "Record") -> None:
+    def _read_whole_records(self) -> int:
+        """Remember what the file says; its size once a last line without its end is gone."""
+        reader = JournalReader(self.path)
+        for tree_id, record in reader.read():
+            self._remember(tree_id, record)
+        if reader.damaged:
+            named = ", ".join(str(line) for line in reader.damaged[:_DAMAGED_NAMED])
+            more = f" and {len(reader.damaged) - _DAMAGED_NAMED} more" if len(reader.damaged) > _DAMAGED_NAMED else ""
+            _LOG.warning("%s, line %s%s: damaged and left out; what it answered is asked again", self.path, named, more)
+        if os.fstat(self._file).st_size > reader.offset:
+            line = reader.lines + 1
+            _LOG.warning("%s, line %d: torn and cut off; what it answered is asked again", self.path, line)
+            os.ftruncate(self._file, reader.offset)
+        return reader.offset
+
+    def _remember(self, tree_id: str, record: Record) -> None:
         if isinstance(record, TreeEnd):
             self._ends[tree_id] = record
             return
@@ -142,35 +145,8 @@ class Journal:
         if isinstance(value, Verdict):
             records.verdicts[key] = value
         else:
+            self.calls += key not in records.calls
             records.calls[key] = value
-
-    def _cut_torn_end(self, data: bytes) -> int:
-        """The size of the file once a last line without its end is gone."""
-        whole = data.rfind(b"\n") + 1
-        if whole < len(data):
-            _LOG.warning("%s: the last record is torn and was cut off; its call is made again", self.path)
-            os.ftruncate(self._file, whole)
-        return whole
-
-
-Record: TypeAlias = "TreeEnd | tuple[str, Verdict] | tuple[str, Sequence[Completion]]"
-"""What a line says of a tree: its end, the verdict on an answer by node id, or completions by the ask's key."""
-
-
-def read_records(path: Path) -> Iterator[tuple[str, Record]]:
-    """Tree id and record of every whole line, in the order of the appends; a damaged one is left out, with a warning.
-
-    For any process, also while another appends: a last line without its end is not looked at.
-    """
-    with path.open("rb") as file:
-        for number, line in enumerate(file, start=1):
-            if not line.endswith(b"\n"):
-                return
-            record = _parse(line)
-            if record is None:
-                _LOG.warning("%s, line %d: damaged and left out; its call is made again", path, number)
-            else:
-                yield record[1], _read(record)
 
 
 def refused(path: Path, error: OSError) -> SearchError:
@@ -179,26 +155,3 @@ def refused(path: Path, error: OSError) -> SearchError:
         f"{path}: cannot be written: {error.strerror or error}. Nothing that was answered is lost: "
         "make room (or mend the disk) and run the search again; it goes on from here."
     )
-
-
-def _line(record: Sequence[object]) -> bytes:
-    text = _encode(record).encode()
-    return b"%08x %b\n" % (zlib.crc32(text), text)
-
-
-def _parse(line: bytes) -> list[Any] | None:
-    """The record of a line; None where the checksum does not fit."""
-    text = line[9:-1]
-    if line[:9] != b"%08x " % zlib.crc32(text):
-        return None
-    record: list[Any] = json.loads(text)
-    return record
-
-
-def _read(record: list[Any]) -> Record:
-    if record[0] == _END:
-        return TreeEnd(*record[2])
-    key, value = record[2:]
-    if record[0] == _VERDICT:
-        return key, Verdict(*value)
-    return key, [Completion(*row) for row in value]

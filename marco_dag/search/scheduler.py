@@ -11,9 +11,10 @@ from marco_dag.engines.protocol import RoleEngines
 from marco_dag.search.admission import Admission, Seat
 from marco_dag.search.config import SearchConfig
 from marco_dag.search.folder import SearchFolder
-from marco_dag.search.journal import Journal, TreeEnd
+from marco_dag.search.journal import Journal
 from marco_dag.search.journaled_calls import JournaledCalls
 from marco_dag.search.planting import Planter
+from marco_dag.search.records import TreeEnd
 from marco_dag.search.seed_rows import SeedRows
 from marco_dag.search.strategies import TreeSearch, make_search
 from marco_dag.search.tables import TreeRows, rows_of, to_forest
