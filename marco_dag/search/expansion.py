@@ -4,7 +4,7 @@ Everything here is a function of the completions alone. Model output is hostile 
 and never a trusted one.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from marco_dag.engines.protocol import Completion
 from marco_dag.search.calls import Calls
@@ -14,20 +14,26 @@ from marco_dag.thoughts import Thought, ThoughtKind, holds_tag
 
 
 def grow_children(
-    tree: Tree, asks: Sequence[Ask], completions: Sequence[Sequence[Completion]], calls: Calls
-) -> list[ThoughtNode]:
+    tree: Tree,
+    asks: Sequence[Ask],
+    completions: Sequence[Sequence[Completion]],
+    calls: Calls,
+    same: Callable[[Thought], Thought],
+) -> dict[Thought, ThoughtNode]:
     """The distinct children that `completions` make, in sampling order; not yet attached, answers not yet checked.
 
-    Of siblings of one kind and text the first stays, unless it has a defect and a later one has none.
+    Each stands under what `same` (`marco_dag.search.duplicates`) makes of it; of equal ones the first stays, unless it
+    has a defect and a later one has none.
     """
     children: dict[Thought, ThoughtNode] = {}
     for ask, samples in zip(asks, completions, strict=True):
         for index, completion in enumerate(samples):
             child = _make_child(tree, ask, index, completion, calls.model_digest(ask.role))
-            twin = children.get(child.thought)
+            key = same(child.thought)
+            twin = children.get(key)
             if twin is None or (twin.defect and not child.defect):
-                children[child.thought] = child
-    return list(children.values())
+                children[key] = child
+    return children
 
 
 def find_defect(kind: ThoughtKind, completion: Completion) -> str | None:

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from marco_dag.engines.protocol import Completion
-from marco_dag.errors import SearchError
+from marco_dag.search.durable import refused
 from marco_dag.search.records import JournalReader, Record, TreeEnd, call_line, end_line, verdict_line
 from marco_dag.tasks.protocol import Verdict
 
@@ -147,11 +147,3 @@ class Journal:
         else:
             self.calls += key not in records.calls
             records.calls[key] = value
-
-
-def refused(path: Path, error: OSError) -> SearchError:
-    """What a search says where the disk refuses, above all because it is full."""
-    return SearchError(
-        f"{path}: cannot be written: {error.strerror or error}. Nothing that was answered is lost: "
-        "make room (or mend the disk) and run the search again; it goes on from here."
-    )

@@ -66,4 +66,4 @@ class Planter:
             "tree", SEARCH_VERSION, row.seed_id, pattern.name, self._seed, self._digests, self._settings, budget
         )
         writer = PromptWriter(row.prompt, tree_id, self._config, self._seed)
-        return Planted(Tree(tree_id), pattern, writer, rng, budget)
+        return Planted(Tree(tree_id, self._config.solved_subtree), pattern, writer, rng, budget)

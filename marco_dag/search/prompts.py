@@ -66,8 +66,8 @@ class Ask:
 class PromptWriter:
     """Writes the requests of one tree.
 
-    A request's seed depends on the search's seed, the tree, the parent and the kind, and for a forced thought on the
-    wrong answer; never on when it is asked. ProfileError where an opening holds a tag.
+    A request's seed depends on the search's seed, the tree, the parent, the kind and the draw, and for a forced thought
+    on the wrong answer; never on when it is asked. ProfileError where an opening holds a tag.
     """
 
     def __init__(self, prompt: str, tree_id: str, config: SearchConfig, seed: int) -> None:
@@ -81,23 +81,28 @@ class PromptWriter:
         instructions = INSTRUCTIONS if config.instructions is None else config.instructions
         system = (Message("system", instructions),) if instructions else ()
         self._messages = (*system, Message("user", prompt))
+        self._confidence = config.strategy == "beam" or (config.strategy == "mcts" and config.prior_weight > 0)
 
-    def ask(self, parent: Node, chain: str, kind: ThoughtKind) -> Ask:
-        """Ask for `config.children` thoughts of `kind` below `parent`, whose rendered chain is `chain`."""
-        return self._ask(parent, chain, kind, _role_of(kind), self._config.children, None)
+    def ask(self, parent: Node, chain: str, kind: ThoughtKind, *, n: int | None = None, draw: int = 0) -> Ask:
+        """Ask for `n` thoughts (default: `config.children`) of `kind` below `parent`, whose rendered chain is `chain`.
 
-    def ask_after(self, wrong: ThoughtNode, kind: ThoughtKind) -> Ask:
+        `draw` numbers the asks of one kind below one node where a strategy samples there several times.
+        """
+        return self._ask(parent, chain, kind, self._config.children if n is None else n, None, draw)
+
+    def ask_after(self, wrong: ThoughtNode, kind: ThoughtKind, *, draw: int = 0) -> Ask:
         """Ask for one thought of `kind` that answers to a wrong answer; it hangs beside that answer, below its parent.
 
         So no chain holds a wrong answer before its own. The critic sees the answer at the end of the chain, to say what
         is wrong with it; the generator goes on from the chain as it will stand.
         """
-        parent, role = wrong.parent, _role_of(kind)
+        parent = wrong.parent
         if parent is None:
             raise ValueError("an answer in a tree has a parent")
-        return self._ask(parent, chain_text(wrong if role == "critic" else parent), kind, role, 1, wrong.node_id)
+        seen = wrong if _role_of(kind) == "critic" else parent
+        return self._ask(parent, chain_text(seen), kind, 1, wrong.node_id, draw)
 
-    def _ask(self, parent: Node, chain: str, kind: ThoughtKind, role: Role, n: int, wrong: str | None) -> Ask:
+    def _ask(self, parent: Node, chain: str, kind: ThoughtKind, n: int, wrong: str | None, draw: int) -> Ask:
         config = self._config
         opening = self._openings.get(kind, "")
         request = Request(
@@ -108,11 +113,11 @@ class PromptWriter:
             max_tokens=config.max_thought_tokens,
             temperature=config.temperature,
             top_p=config.top_p,
-            seed=derive_seed(self._seed, self._tree_id, parent.node_id, kind, wrong),
-            confidence=config.prior_weight > 0 or config.strategy == "beam",
+            seed=derive_seed(self._seed, self._tree_id, parent.node_id, kind, wrong, draw),
+            confidence=self._confidence,
         )
-        key = f"{wrong or parent.node_id or 'prompt'}/{kind}"
-        return Ask(key, parent, kind, role, wrong is not None, opening, request)
+        key = f"{wrong or parent.node_id or 'prompt'}/{kind}/{draw}"
+        return Ask(key, parent, kind, _role_of(kind), wrong is not None, opening, request)
 
 
 def _role_of(kind: ThoughtKind) -> Role:

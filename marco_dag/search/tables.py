@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import polars as pl
 
 from marco_dag.schemas import THOUGHTS, TREES
-from marco_dag.search.rollout import TreeSearch
+from marco_dag.search.tree_search import TreeSearch
 
 
 @dataclass(frozen=True, eq=False)

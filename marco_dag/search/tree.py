@@ -1,12 +1,10 @@
-"""The search tree: its nodes, UCB selection, back-propagation and closing (paper §3.1).
+"""The search tree: its nodes, back-propagation and closing (paper §3.1).
 
-It knows no engine, no task and no pattern: what a node's children are is `marco_dag.search.expansion`'s business, and
-in which order things happen `marco_dag.search.rollout`'s.
+It knows no engine, no task and no pattern: what a node's children are is `marco_dag.search.expansion`'s business, which
+one is grown next `marco_dag.search.selection`'s, and in which order things happen `marco_dag.search.strategies`'.
 """
 
-import math
-import random
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 from marco_dag.engines.protocol import FinishReason, Role
@@ -33,7 +31,9 @@ class Node:
     visits: int = 0
     """Leaves below that were back-propagated, itself included."""
     value: float = 0.0
-    """Sum of the rewards of those leaves, in [0, visits]."""
+    """Sum of the rewards of those leaves, in [0, visits]: the correct answers below."""
+    under_way: int = 0
+    """Rollouts that stand on it or below it; one that stands on a node without children is expanding it."""
 
 
 @dataclass(slots=True, eq=False, kw_only=True)
@@ -71,6 +71,13 @@ class ThoughtNode(Node):
         return self.thought.kind is ThoughtKind.ANSWER
 
 
+def upwards(node: Node | None) -> Iterator[Node]:
+    """`node` and all above it, the prompt last."""
+    while node is not None:
+        yield node
+        node = node.parent
+
+
 def path_to(node: Node) -> list[ThoughtNode]:
     """The thoughts from the prompt to `node`, in reading order; empty for the prompt."""
     path: list[ThoughtNode] = []
@@ -87,19 +94,16 @@ def chain_text(node: Node) -> str:
     return "".join(step.thought.render() for step in path_to(node))
 
 
-def ucb(value: float, visits: int, parent_visits: int, exploration: float) -> float:
-    """The selection score v/n + C·sqrt(ln N_parent / n) (paper §3.1); n and N_parent ≥ 1, C = `exploration`."""
-    return value / visits + exploration * math.sqrt(math.log(parent_visits) / visits)
-
-
 class Tree:
     """A growing tree. Children of one node differ in kind or text, so every path has a text of its own."""
 
-    def __init__(self, tree_id: str) -> None:
+    def __init__(self, tree_id: str, solved_subtree: int | None = None) -> None:
+        """A thought with `solved_subtree` correct answers below it is closed where it has siblings to look into."""
         self.tree_id = tree_id
         self.root = Node()
         self.nodes: list[ThoughtNode] = []
         """All thoughts in the order they were attached; a parent comes before its children."""
+        self._solved_subtree = solved_subtree
 
     def node_id(self, parent: Node, thought: Thought, role: Role) -> str:
         """The content id of a child of `parent`."""
@@ -111,38 +115,32 @@ class Tree:
         for child in children:
             parent.children.append(child)
             self.nodes.append(child)
+        for sibling in parent.children:
+            sibling.closed = sibling.closed or self._is_solved(sibling)
         self._settle(parent)
-
-    def select(self, exploration: float, rng: random.Random) -> Node:
-        """The open, unexpanded node that UCB leads to from the prompt; the prompt must be open.
-
-        A child without visits comes before all others; among several, `rng` draws, so that the first visits are not
-        breadth-first in the order of the pattern. Equal scores go to the child that was written first.
-        """
-        node = self.root
-        while node.expanded:
-            open_children = [child for child in node.children if not child.closed]
-            unvisited = [child for child in open_children if child.visits == 0]
-            if unvisited:
-                node = rng.choice(unvisited)
-            else:
-                visits = node.visits
-                node = max(open_children, key=lambda child: ucb(child.value, child.visits, visits, exploration))
-        return node
 
     def back_propagate(self, leaf: Node, reward: float) -> None:
         """Add one visit and `reward` to `leaf` and to every node above it, the prompt included."""
-        node: Node | None = leaf
-        while node is not None:
+        for node in upwards(leaf):
             node.visits += 1
             node.value += reward
-            node = node.parent
+        if reward and self._solved_subtree is not None:
+            for node in upwards(leaf.parent):
+                node.closed = self._is_closed(node)
 
-    def _settle(self, node: Node | None) -> None:
+    def _settle(self, node: Node) -> None:
         """Close or open `node` by its children, and its ancestors as far as that changes them."""
-        while node is not None:
-            closed = all(child.closed for child in node.children)
-            if closed == node.closed:
+        for here in upwards(node):
+            closed = self._is_closed(here)
+            if closed == here.closed:
                 return
-            node.closed = closed
-            node = node.parent
+            here.closed = closed
+
+    def _is_closed(self, parent: Node) -> bool:
+        return all(child.closed for child in parent.children) or self._is_solved(parent)
+
+    def _is_solved(self, node: Node) -> bool:
+        """Whether others shall be looked into instead; an only child stands for its parent, the prompt for all."""
+        if self._solved_subtree is None or node.value < self._solved_subtree or node.parent is None:
+            return False
+        return len(node.parent.children) > 1

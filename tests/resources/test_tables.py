@@ -209,7 +209,7 @@ def test_metadata_counts_rows_and_shows_a_harmless_sample(run):
     [
         ("nameless", ValueError, "'nameless' is no table; tables: .*seed_prompts"),
         ("wrong_columns", ValueError, r"table trees: missing columns \['tokens'\], unknown columns \['surprise'\]"),
-        ("no_frame", TypeError, "table trees: an asset must return a polars DataFrame, not int"),
+        ("no_frame", TypeError, "table trees: an asset must return a polars frame, not int"),
     ],
 )
 def test_what_is_no_table_is_refused_and_leaves_nothing_behind(run, asset, error, message):

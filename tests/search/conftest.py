@@ -9,6 +9,8 @@ from marco_dag.engines.scripted import ScriptedEngine
 from marco_dag.identity import content_id
 from marco_dag.schemas import SEED_PROMPTS
 from marco_dag.search import Forest, SearchConfig, search_trees
+from marco_dag.search.tree import Node, ThoughtNode, Tree
+from marco_dag.thoughts import Thought, ThoughtKind
 
 Write = Callable[[Request, int], str]
 
@@ -65,3 +67,39 @@ def paths_of() -> Callable[[pl.DataFrame], list[list[dict[str, object]]]]:
         return found
 
     return paths
+
+
+@pytest.fixture(scope="session")
+def hang() -> Callable[..., list[ThoughtNode]]:
+    """Hangs thoughts of one kind below a node, as an engine would have written them."""
+
+    def hang_below(
+        tree: Tree,
+        parent: Node,
+        *texts: str,
+        kind: ThoughtKind = ThoughtKind.THINKING,
+        confidence: float | None = None,
+    ) -> list[ThoughtNode]:
+        children = []
+        for text in texts:
+            thought = Thought(kind, text)
+            children.append(
+                ThoughtNode(
+                    node_id=tree.node_id(parent, thought, "generator"),
+                    parent=parent,
+                    depth=parent.depth + 1,
+                    closed=kind is ThoughtKind.ANSWER,
+                    thought=thought,
+                    role="generator",
+                    model_digest="m",
+                    sampling_seed=0,
+                    sample=0,
+                    tokens=1,
+                    finish_reason="stop",
+                    confidence=confidence,
+                )
+            )
+        tree.attach(parent, children)
+        return children
+
+    return hang_below

@@ -9,6 +9,7 @@ from marco_dag.engines.scripted import ScriptedEngine
 from marco_dag.errors import EngineError
 from marco_dag.search import SearchConfig
 from marco_dag.search.calls import DirectCalls
+from marco_dag.search.duplicates import SAMENESS
 from marco_dag.search.expansion import find_defect, grow_children
 from marco_dag.search.prompts import PromptWriter
 from marco_dag.search.tree import ThoughtNode, Tree
@@ -26,7 +27,7 @@ def expand(*texts: str, kind: ThoughtKind = T, opening: str = "", max_tokens: in
     tree = Tree("tree-1")
     asks = [PromptWriter("p", "tree-1", config, 0).ask(tree.root, "", kind)]
     calls = DirectCalls(engines, TASKS["letters"], {})
-    return grow_children(tree, asks, asyncio.run(calls.complete(asks)), calls)
+    return list(grow_children(tree, asks, asyncio.run(calls.complete(asks)), calls, SAMENESS["exact"]).values())
 
 
 def test_a_whole_thought_has_no_defect_and_keeps_where_it_came_from() -> None:

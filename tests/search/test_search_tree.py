@@ -1,43 +1,12 @@
-import math
-import random
+from collections.abc import Callable
 
-import pytest
-
-from marco_dag.search.tree import Node, ThoughtNode, Tree, chain_text, path_to, ucb
+from marco_dag.search.tree import Node, ThoughtNode, Tree, chain_text, path_to
 from marco_dag.thoughts import Thought, ThoughtKind
 
-
-def hang(tree: Tree, parent: Node, *texts: str, kind: ThoughtKind = ThoughtKind.THINKING) -> list[ThoughtNode]:
-    children = []
-    for text in texts:
-        thought = Thought(kind, text)
-        children.append(
-            ThoughtNode(
-                node_id=tree.node_id(parent, thought, "generator"),
-                parent=parent,
-                depth=parent.depth + 1,
-                closed=kind is ThoughtKind.ANSWER,
-                thought=thought,
-                role="generator",
-                model_digest="m",
-                sampling_seed=0,
-                sample=0,
-                tokens=1,
-                finish_reason="stop",
-            )
-        )
-    tree.attach(parent, children)
-    return children
+Hang = Callable[..., list[ThoughtNode]]
 
 
-def test_ucb_by_hand() -> None:
-    # v/n + C·sqrt(ln N / n) = 3/4 + 1.2·sqrt(ln 10 / 4)
-    assert ucb(3, 4, 10, 1.2) == pytest.approx(0.75 + 1.2 * math.sqrt(2.302585092994046 / 4))
-    assert ucb(0, 1, 1, 1.4) == 0  # ln 1 = 0: a parent seen once has nothing to explore yet
-    assert ucb(1, 2, 8, 0) == 0.5  # C = 0 is greedy
-
-
-def test_back_propagation_reaches_the_prompt_and_no_sibling() -> None:
+def test_back_propagation_reaches_the_prompt_and_no_sibling(hang: Hang) -> None:
     tree = Tree("t")
     left, right = hang(tree, tree.root, "left", "right")
     (answer,) = hang(tree, left, "3", kind=ThoughtKind.ANSWER)
@@ -46,38 +15,7 @@ def test_back_propagation_reaches_the_prompt_and_no_sibling() -> None:
     assert [(node.visits, node.value) for node in (tree.root, left, right, answer)] == [(2, 1), (1, 1), (1, 0), (1, 1)]
 
 
-def test_selection_prefers_value_when_greedy_and_rarity_when_curious() -> None:
-    tree = Tree("t")
-    good, rare = hang(tree, tree.root, "good", "rare")
-    for reward in (1, 1, 1, 0):
-        tree.back_propagate(good, reward)
-    tree.back_propagate(rare, 0)
-    assert tree.select(0.0, random.Random(0)) is good
-    assert tree.select(2.0, random.Random(0)) is rare  # 0.75 + 2·sqrt(ln 5/4) = 2.02 < 0 + 2·sqrt(ln 5/1) = 2.54
-
-
-def test_children_without_visits_come_first_in_a_drawn_order() -> None:
-    first_choices = set()
-    for seed in range(50):
-        tree = Tree("t")
-        seen, *unseen = hang(tree, tree.root, "seen", "x", "y", "z")
-        tree.back_propagate(seen, 1.0)
-        chosen = tree.select(1.0, random.Random(seed))
-        assert chosen in unseen
-        first_choices.add(chosen.thought.text)
-    assert first_choices == {"x", "y", "z"}
-
-
-def test_selection_goes_down_to_a_node_that_is_not_expanded_and_skips_what_is_closed() -> None:
-    tree = Tree("t")
-    top, other = hang(tree, tree.root, "top", "other")
-    hang(tree, other, "2", kind=ThoughtKind.ANSWER)
-    (below,) = hang(tree, top, "below")
-    assert other.closed
-    assert {tree.select(1.4, random.Random(seed)) for seed in range(20)} == {below}
-
-
-def test_a_tree_closes_from_below_and_opens_again_for_a_forced_thought() -> None:
+def test_a_tree_closes_from_below_and_opens_again_for_a_forced_thought(hang: Hang) -> None:
     tree = Tree("t")
     left, right = hang(tree, tree.root, "left", "right")
     hang(tree, left, "1", "2", kind=ThoughtKind.ANSWER)
@@ -93,7 +31,50 @@ def test_a_tree_closes_from_below_and_opens_again_for_a_forced_thought() -> None
     assert tree.root.closed
 
 
-def test_a_path_reads_from_the_prompt_down() -> None:
+def test_a_solved_thought_is_closed_for_its_siblings_sake(hang: Hang) -> None:
+    tree = Tree("t", solved_subtree=2)
+    left, right = hang(tree, tree.root, "left", "right")
+    first, second, _ = hang(tree, left, "3", "three", "open")
+    tree.back_propagate(first, 1.0)
+    assert not left.closed
+    tree.back_propagate(second, 1.0)
+    assert left.closed
+    assert not right.closed
+    assert not tree.root.closed
+
+
+def test_the_prompt_is_not_closed_by_what_is_solved_below_it(hang: Hang) -> None:
+    tree = Tree("t", solved_subtree=1)
+    (only,) = hang(tree, tree.root, "only")
+    left, _ = hang(tree, only, "left", "right")
+    (answer,) = hang(tree, left, "3", kind=ThoughtKind.ANSWER)
+    tree.back_propagate(answer, 1.0)
+    assert left.closed
+    assert not only.closed  # the one way there is
+    assert not tree.root.closed
+
+
+def test_a_solved_thought_stays_closed_whatever_is_hung_below_it(hang: Hang) -> None:
+    tree = Tree("t", solved_subtree=1)
+    left, _ = hang(tree, tree.root, "left", "right")
+    (answer,) = hang(tree, left, "3", kind=ThoughtKind.ANSWER)
+    tree.back_propagate(answer, 1.0)
+    hang(tree, left, "wait", kind=ThoughtKind.REFLECTION)
+    assert left.closed
+
+
+def test_a_forced_thought_beside_a_solved_one_is_another_to_look_into(hang: Hang) -> None:
+    tree = Tree("t", solved_subtree=1)
+    (only,) = hang(tree, tree.root, "only")
+    (answer, _) = hang(tree, only, "3", "open")
+    tree.back_propagate(answer, 1.0)
+    assert not only.closed
+    (forced,) = hang(tree, tree.root, "wait", kind=ThoughtKind.REFLECTION)
+    assert only.closed
+    assert not forced.closed
+
+
+def test_a_path_reads_from_the_prompt_down(hang: Hang) -> None:
     tree = Tree("t")
     (top,) = hang(tree, tree.root, "plan", kind=ThoughtKind.SUB_TASK)
     (leaf,) = hang(tree, top, "3", kind=ThoughtKind.ANSWER)
