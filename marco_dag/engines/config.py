@@ -63,8 +63,8 @@ class VllmConfig(Config):
     """For each replica the GPUs it sees, `"0"` or `"0,1"` (split over both); null leaves it to CUDA."""
     memory_share: float | None = Field(None, gt=0, le=1)
     """Share of a GPU's memory that a server takes, in (0, 1]; 0.45 each for two on one GPU; null: vLLM's."""
-    kv_cache_gb: float | None = Field(None, gt=0)
-    """Memory for keys and values on a CPU, in GiB, > 0; null: vLLM's."""
+    kv_cache_gb: int | None = Field(None, ge=1)
+    """Memory for keys and values on a CPU, in GiB, ≥ 1; null: vLLM's."""
     max_model_len: int | None = Field(None, ge=1)
     """Longest prompt and completion together, in tokens, ≥ 1; null: the model's own."""
     start_timeout_s: float = Field(1800, gt=0)

@@ -2,11 +2,15 @@
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from marco_dag.engines.config import TransformersConfig
 from marco_dag.engines.protocol import Engine
 from marco_dag.errors import EngineError
 from marco_dag.identity import digest_folder, digest_json
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
 
 WEIGHTS = "*.safetensors"
 """The only weight files that are ever loaded."""
@@ -26,7 +30,7 @@ def load_engine(checkpoint: str | Path, config: TransformersConfig) -> Engine:
     Loads safetensors only, and runs no code that comes with a model.
     """
     import torch
-    from transformers import AutoModelForCausalLM, AutoTokenizer
+    from transformers import AutoModelForCausalLM
 
     from marco_dag.engines.transformers_engine import TransformersEngine
 
@@ -34,8 +38,8 @@ def load_engine(checkpoint: str | Path, config: TransformersConfig) -> Engine:
     if folder.is_dir() and not any(folder.glob(WEIGHTS)):
         raise EngineError(f"{folder}: holds no {WEIGHTS} file; convert the checkpoint to safetensors first")
     device = _pick_device(config.device)
+    tokenizer = load_tokenizer(checkpoint)
     try:
-        tokenizer = AutoTokenizer.from_pretrained(str(checkpoint))
         model = AutoModelForCausalLM.from_pretrained(
             str(checkpoint),
             use_safetensors=True,
@@ -48,11 +52,19 @@ def load_engine(checkpoint: str | Path, config: TransformersConfig) -> Engine:
     return TransformersEngine(model, tokenizer, config, model_digest=checkpoint_digest(checkpoint))
 
 
-def load_encoder(checkpoint: str | Path) -> Callable[[Sequence[str]], list[list[int]]]:
-    """A checkpoint's tokenizer as a function: texts → their token ids, without special tokens; no texts give none."""
+def load_tokenizer(checkpoint: str | Path) -> "PreTrainedTokenizerBase":
+    """The tokenizer in a checkpoint, its chat template with it; EngineError where there is none."""
     from transformers import AutoTokenizer
 
-    tokenizer = AutoTokenizer.from_pretrained(str(checkpoint))
+    try:
+        return AutoTokenizer.from_pretrained(str(checkpoint))
+    except (OSError, ValueError) as error:
+        raise EngineError(f"{checkpoint}: holds no tokenizer that can be loaded: {error}") from error
+
+
+def load_encoder(checkpoint: str | Path) -> Callable[[Sequence[str]], list[list[int]]]:
+    """A checkpoint's tokenizer as a function: texts → their token ids, without special tokens; no texts give none."""
+    tokenizer = load_tokenizer(checkpoint)
 
     def encode(texts: Sequence[str]) -> list[list[int]]:
         ids: list[list[int]] = tokenizer(list(texts), add_special_tokens=False)["input_ids"] if texts else []
