@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 from marco_dag.miniature.worked import METHODS, Worked
-from marco_dag.tasks import TASKS, Question, is_held_out
+from marco_dag.tasks import GENERATING_TASKS, Question, is_held_out
 from marco_dag.thoughts import Thought, ThoughtKind
 
 ModelRole: TypeAlias = Literal["generator", "critic", "student"]
@@ -45,7 +45,7 @@ def draw_trace(role: ModelRole, rng: random.Random, *, error_rate: float, held_o
     `error_rate` in [0, 1): the share of attempts with a mistake, where the model learns the attempt.
     """
     name = rng.choice(list(METHODS))
-    while is_held_out((question := TASKS[name].generate(rng)).prompt, held_out_share):
+    while is_held_out((question := GENERATING_TASKS[name].generate(rng)).prompt, held_out_share):
         pass
     writer = _Writer(name, question, rng, error_rate)
     _WRITERS[role](writer)

@@ -5,7 +5,7 @@ import polars as pl
 from marco_dag.schemas import conform
 from marco_dag.seeds.config import SeedsConfig
 from marco_dag.seeds.rows import seed_row
-from marco_dag.tasks import Split, generate_questions, get_task
+from marco_dag.tasks import Split, generate_questions, get_generating_task
 
 GENERATED = "generated"
 """The batch, and the source, of questions that come from no file."""
@@ -30,7 +30,7 @@ def _questions(config: SeedsConfig, count: int, split: Split, seed: int, batch: 
             seed_row(task, question, source=GENERATED, split=split, batch=batch)
             for task in config.tasks
             for question in generate_questions(
-                get_task(task), count, split=split, share=config.held_out_share, seed=seed
+                get_generating_task(task), count, split=split, share=config.held_out_share, seed=seed
             )
         ]
     )

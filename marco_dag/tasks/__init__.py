@@ -11,11 +11,14 @@ from marco_dag.tasks.blocksworld import BlocksworldTask
 from marco_dag.tasks.holdout import Split, generate_questions, is_held_out
 from marco_dag.tasks.instructions import InstructionsTask
 from marco_dag.tasks.letters import LettersTask
-from marco_dag.tasks.protocol import Outcome, Question, Reference, Task, Verdict
+from marco_dag.tasks.protocol import GeneratingTask, Outcome, Question, Reference, Task, Verdict
 
-TASKS: Mapping[str, Task] = {
+GENERATING_TASKS: Mapping[str, GeneratingTask] = {
     task.name: task for task in (LettersTask(), ArithmeticTask(), BlocksworldTask(), InstructionsTask())
 }
+"""Every registered task that makes questions of its own, by its name."""
+
+TASKS: Mapping[str, Task] = {**GENERATING_TASKS}
 """Every registered task by its name."""
 
 
@@ -26,8 +29,17 @@ def get_task(name: str) -> Task:
     return TASKS[name]
 
 
+def get_generating_task(name: str) -> GeneratingTask:
+    """The task registered under `name` that makes questions of its own; TaskError lists those that do."""
+    if name not in GENERATING_TASKS:
+        raise TaskError(f"no task {name!r} makes questions; those that do: {', '.join(GENERATING_TASKS)}")
+    return GENERATING_TASKS[name]
+
+
 __all__ = [
+    "GENERATING_TASKS",
     "TASKS",
+    "GeneratingTask",
     "Outcome",
     "Question",
     "Reference",
@@ -35,6 +47,7 @@ __all__ = [
     "Task",
     "Verdict",
     "generate_questions",
+    "get_generating_task",
     "get_task",
     "is_held_out",
 ]

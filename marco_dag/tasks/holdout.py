@@ -9,7 +9,7 @@ from typing import Literal, TypeAlias
 
 from marco_dag.errors import TaskError
 from marco_dag.identity import derive_seed
-from marco_dag.tasks.protocol import Question, Task
+from marco_dag.tasks.protocol import GeneratingTask, Question
 
 Split: TypeAlias = Literal["train", "held_out"]
 """What a question is for."""
@@ -26,7 +26,7 @@ def is_held_out(prompt: str, share: float) -> bool:
     return int.from_bytes(digest[:8]) < share * 2**64
 
 
-def generate_questions(task: Task, count: int, *, split: Split, share: float, seed: int) -> list[Question]:
+def generate_questions(task: GeneratingTask, count: int, *, split: Split, share: float, seed: int) -> list[Question]:
     """`count` questions of a split with distinct prompts, a function of the arguments alone.
 
     A larger count begins with the questions of a smaller one. TaskError where 20,000 draws in a row bring nothing new.

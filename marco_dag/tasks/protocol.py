@@ -1,4 +1,4 @@
-"""What a task is: it makes questions and checks answers.
+"""What a task is: it checks answers, and may make questions.
 
 The same check is the reward of the search and the score of the benchmark.
 """
@@ -44,14 +44,18 @@ class Task(Protocol):
         """The task's name in tables and profiles."""
         ...
 
-    def generate(self, rng: random.Random) -> Question:
-        """One question; a function of the generator's state alone."""
-        ...
-
     def check_reference(self, reference: Reference) -> None:
         """ValueError("field: reason") where a user's reference cannot be verified against."""
         ...
 
     def verify(self, response: str, reference: Reference) -> Verdict:
         """Check a whole response (its last Answer block counts); never raises on hostile text."""
+        ...
+
+
+class GeneratingTask(Task, Protocol):
+    """A task that makes questions of its own; of others they are read from files."""
+
+    def generate(self, rng: random.Random) -> Question:
+        """One question; a function of the generator's state alone."""
         ...
