@@ -51,11 +51,6 @@ class AdaptiveLimit:
         """The limit that has been fastest so far."""
         return self._best
 
-    @property
-    def demand(self) -> int:
-        """Completions let in that have not come back, and those that wait to be let in."""
-        return self._live + sum(self._waiting.values())
-
     async def enter(self, completions: int) -> None:
         """Return once `completions` more may go out together; a call that is larger than the limit goes alone."""
         if not self._waiting and self._fits(completions):

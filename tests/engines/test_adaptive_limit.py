@@ -103,26 +103,34 @@ def test_first_come_first_served_and_a_large_call_goes_alone() -> None:
 
         calls = [ask("a", 3), ask("b", 9), ask("c", 1), ask("d", 1)]
         await asyncio.gather(*calls)
-        assert limit.demand == 0
         return order
 
     assert asyncio.run(run()) == ["a", "b", "c", "d"]
 
 
-def test_who_gives_up_waiting_leaves_no_trace() -> None:
-    async def run() -> AdaptiveLimit:
+def test_who_gives_up_waiting_takes_no_room() -> None:
+    async def run() -> None:
         limit = AdaptiveLimit(2)
         await limit.enter(2)
-        waiting = asyncio.create_task(limit.enter(1))
-        await asyncio.sleep(0)
-        assert limit.demand == 3
-        let_in = asyncio.create_task(limit.enter(1))
+        waiting, let_in = [asyncio.create_task(limit.enter(1)) for _ in range(2)]
         await asyncio.sleep(0)
         waiting.cancel()
         await asyncio.wait([waiting])
         limit.leave(2, 1)
         let_in.cancel()  # in the very turn in which it was let in
         await asyncio.wait([let_in])
-        return limit
+        await asyncio.wait_for(limit.enter(2), 1)
 
-    assert asyncio.run(run()).demand == 0
+    asyncio.run(run())
+
+
+def test_when_the_first_in_line_gives_up_the_next_is_let_in() -> None:
+    async def run() -> None:
+        limit = AdaptiveLimit(4)
+        await limit.enter(2)
+        large, small = asyncio.create_task(limit.enter(4)), asyncio.create_task(limit.enter(2))
+        await asyncio.sleep(0)
+        large.cancel()
+        await asyncio.wait_for(small, 1)
+
+    asyncio.run(run())
