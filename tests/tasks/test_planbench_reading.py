@@ -43,16 +43,16 @@ def test_planbench_words() -> None:
         PDDL.replace("\n", " "),
         PDDL.replace("\n", ""),
         "0: (unstack b a)\n1: (stack b c)\n2: (pick-up a)\n3: (stack a b)",
-        "0.000: (unstack b a)  [0.001]\n0.001: (stack b c)  [0.001]\n0.002: (pick-up a)\n0.003: (stack a b)\n; cost = 4",
+        "0.000: (unstack b a)  [0.001]\n0.001: (stack b c)\n0.002: (pick-up a)\n0.003: (stack a b)\n; cost = 4",
         "( unstack  b\ta )\r\n(stack, b, c)\r\n(pick_up a)\r\n(stack a b)",
         "unstack b a\nstack b c\npick-up a\nstack a b",
         "Unstack B from A.\nStack B on C.\nPick up A.\nStack A onto B.",
         "unstack block b from block a\nstack block b on block c\npickup block a\nstack block a on block b",
-        "1. unstack the b block from the a block\n2. stack a blue block on an orange block\n3. pick up a\n4. stack a on b",
+        "unstack the b block from the a block\nstack a blue block on an orange block\npick up a\nstack a on b",
         f"[PLAN]\n{WORDS}\n[PLAN END]\n",
-        f"\n{WORDS}\n[PLAN END]\n\n[STATEMENT]\nAs initial conditions…\n\nMy plan is as follows:\n\n[PLAN]\n(pick-up c)\n",
+        f"\n{WORDS}\n[PLAN END]\n\n[STATEMENT]\nAs initial conditions…\n\n[PLAN]\n(pick-up c)\n",
         f"\n{WORDS}\n\n[STATEMENT]\nAs initial conditions…\n\n[PLAN]\npick up the orange block\n[PLAN END]",
-        f"I will pick up things first.\nPick up where we left off.\n[plan]\n{WORDS}\n[plan end]\nPick up the orange block.",
+        f"I will pick up things.\nPick up where we left off.\n[plan]\n{WORDS}\n[plan end]\nPick up the orange block.",
         f"[STATEMENT]\nAs initial conditions I have that, …\n\nMy plan is as follows:\n\n[PLAN]\n{WORDS}\n",
         f"Sure! Here is the plan:\n\n```pddl\n{PDDL}\n```\nThis stacks the red block on the blue one.",
         "\n".join(f"{number}. {line}." for number, line in enumerate(WORDS.split("\n"), start=1)),
@@ -64,9 +64,9 @@ def test_planbench_words() -> None:
         "   Stack the blue block on the orange block.\n3. **Pick up** the red block from the table.\n"
         "4. **Stack** the red block back on top of the blue block.",
         "First, unstack blue from red, then stack blue on orange; next pick up red and stack red on blue. Done.",
-        "1. (unstack b a) – Unstack the blue block from the red block.\n2. Stack the blue block on orange: (stack b c)\n"
+        "1. (unstack b a) – Unstack the blue block from the red.\n2. Stack the blue block on orange: (stack b c)\n"
         "3. Pick up the red block.\n   (pick-up a)\n4. (stack a b)",
-        f"1. pick up the orange block\n2. put down the orange block\n\nShorter:\n\n1. {'; '.join(WORDS.split(chr(10)))}",
+        f"1. pick up orange\n2. put down orange\n\nShorter:\n\n1. {WORDS.replace(chr(10), '; ')}",
         f"I need to think. To pick up the orange block, it must be clear.\n\n{WORDS}\n\nThis unstacks one block.",
         "Pick up a block\nUnstack a block from on top of another block\nPut down a block\n"
         f"Stack a block on top of another block\nStack them in order:\nUnstack the tower:\n{WORDS}",
@@ -99,17 +99,13 @@ def test_a_stated_plan_is_read_whatever_stands_around_it(text: str) -> None:
         ("put down the red block on top of the blue block", "(put-down a b)"),
         ("pick up the yellow block", "(pick-up yellow)"),
         ("pick up d", "(pick-up d)"),
-        ("put down the block", "(put-down block)"),
     ],
 )
 def test_a_step_that_no_problem_allows_is_a_step_all_the_same(line: str, step: str) -> None:
     plan = read_plan(f"{line}\n{PDDL}", NAMES)
-    if line == "put down the block":
-        assert plan == PLAN  # names nothing, so it is passed over
-    else:
-        assert plan is not None
-        assert [str(action) for action in plan] == [step, *PDDL.split("\n")]
-        assert TASKS["planbench"].verify(f"{line}\n{PDDL}", REFERENCE).outcome == "wrong"
+    assert plan is not None
+    assert [str(action) for action in plan] == [step, *PDDL.split("\n")]
+    assert TASKS["planbench"].verify(f"{line}\n{PDDL}", REFERENCE).outcome == "wrong"
 
 
 @pytest.mark.parametrize(
@@ -129,6 +125,7 @@ def test_a_step_that_no_problem_allows_is_a_step_all_the_same(line: str, step: s
         "[STATEMENT]",
         "picking up the red block",
         "unstacked b from a",
+        "put down the block",
     ],
 )
 def test_without_an_action_there_is_no_answer(text: str) -> None:
@@ -176,10 +173,12 @@ def test_any_text_gets_a_verdict(text: str) -> None:
 @pytest.mark.parametrize(
     "unit",
     [
-        "(", ")", "(a ", "(unstack ", "(unstack a ", "[plan]", "[plan]\n[plan end]", "[statement]", "pick up ", "pick up a ",
-        "pick up the ", "stack a on ", "stack a on the ", "a block ", "stack block block ", "1", "1.", "(1", "1. ", "**", "then ",
-        "\n", "\r", " ", "\t", "_", "-", "\u202e", "\u200b", "\ud800", "é", "İ", "unstack b a\n", "(unstack b a)", "(stack b a",
-        "unstack a block from a ", "step step ", "((((pick-up a))))", "pick up a\n1. pick up a\n",
+        "(", ")", "(a ", "(unstack ", "(unstack a ", "(stack b a", "(unstack b a)", "((((pick-up a))))", "(1",
+        "[plan]", "[plan]\n[plan end]", "[statement]",
+        "pick up ", "pick up a ", "pick up the ", "stack a on ", "stack a on the ", "stack block block ", "a block ",
+        "unstack a block from a ", "unstack b a\n", "pick up a\n1. pick up a\n",
+        "1", "1.", "1. ", "**", "then ", "step step ",
+        "\n", "\r", " ", "\t", "_", "-", "\u202e", "\u200b", "\ud800", "é", "İ",
     ],
 )  # fmt: skip
 @pytest.mark.parametrize("wrap", ["{}", "(pick-up c) {}", "pick up the red block on {}", "[PLAN]{}[PLAN END]"])
