@@ -10,11 +10,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from marco_dag.tasks import TASKS
-from marco_dag.tasks.planbench import Action, PlanCheck, parse_problem, render_plan, simulate, validate
+from marco_dag.tasks.planbench import (
+    Action,
+    PlanCheck,
+    parse_problem,
+    plan_by_the_table,
+    render_plan,
+    simulate,
+    validate,
+)
 from marco_dag.tasks.planbench.domain import OPERATORS
 from marco_dag.tasks.planbench.generation import generate_problem
 from tests.benchmark_samples import sample_file
-from tests.tasks.planbench_samples import MUTATIONS, Plan, gold_plan, plan_for, rows
+from tests.tasks.planbench_samples import MUTATIONS, Plan, gold_plan, rows
 
 TOWER = """(define (problem BW-rand-3) (:domain blocksworld-4ops) (:objects a b c)
 (:init (handempty) (ontable a) (on b a) (ontable c) (clear b) (clear c)) (:goal (and (on a b) (on b c))))"""
@@ -71,6 +79,25 @@ def test_a_block_may_be_held_at_first(plan: str, is_valid: bool) -> None:
     assert assert_agreement(HELD, steps(plan)).is_valid == is_valid
 
 
+@pytest.mark.parametrize(
+    "goal",
+    [
+        "(and (on a b) (on b c))",
+        "(holding a)",
+        "(and (on a c) (holding b))",
+        "(and (ontable b) (handempty) (clear a))",
+        "(on b a)",
+    ],
+)
+@pytest.mark.parametrize(
+    "init",
+    ["(handempty) (ontable a) (on b a) (on c b) (clear c)", "(holding b) (ontable a) (on c a) (clear c)"],
+)
+def test_there_is_a_plan_by_way_of_the_table_for_every_problem(init: str, goal: str) -> None:
+    text = f"(define (problem p) (:domain blocksworld-4ops) (:objects a b c) (:init {init}) (:goal {goal}))"
+    assert assert_agreement(text, plan_by_the_table(parse_problem(text))).is_valid
+
+
 def test_every_plan_of_up_to_three_steps_is_judged_as_by_the_authority() -> None:
     """From the tower, whatever is tried: the verdict after each prefix is known before a longer plan is tried."""
     actions = [
@@ -95,7 +122,7 @@ def test_a_plan_is_judged_the_same_however_it_is_told(seed: int, mutations: list
     rng = random.Random(seed)
     text = generate_problem(rng)
     problem = parse_problem(text)
-    plan = plan_for(problem)
+    plan = plan_by_the_table(problem)
     assert simulate(problem, plan).is_valid
     for mutation in mutations:
         if len(plan) > 1:
@@ -116,7 +143,7 @@ def test_mutated_plans_for_generated_problems_are_judged_as_by_the_authority() -
     for _ in range(30):
         text = generate_problem(rng)
         problem = parse_problem(text)
-        plan = plan_for(problem)
+        plan = plan_by_the_table(problem)
         assert assert_agreement(text, plan).is_valid
         for mutate in MUTATIONS * 5:
             mutated = tuple(mutate(plan, rng, problem))
