@@ -1,6 +1,6 @@
 """What is asked, and the rule that checks an answer: the same check is the search's reward and the benchmark's score.
 
-This package does not solve its questions; worked solutions for the embedded models are in `marco_dag.miniature`.
+No check looks for a solution; worked solutions for the embedded models are in `marco_dag.miniature`.
 """
 
 from collections.abc import Mapping
@@ -11,10 +11,12 @@ from marco_dag.tasks.blocksworld import BlocksworldTask
 from marco_dag.tasks.holdout import Split, generate_questions, is_held_out
 from marco_dag.tasks.instructions import InstructionsTask
 from marco_dag.tasks.letters import LettersTask
+from marco_dag.tasks.planbench.task import PlanBenchTask
 from marco_dag.tasks.protocol import GeneratingTask, Outcome, Question, Reference, Task, Verdict
 
 GENERATING_TASKS: Mapping[str, GeneratingTask] = {
-    task.name: task for task in (LettersTask(), ArithmeticTask(), BlocksworldTask(), InstructionsTask())
+    task.name: task
+    for task in (LettersTask(), ArithmeticTask(), BlocksworldTask(), InstructionsTask(), PlanBenchTask())
 }
 """Every registered task that makes questions of its own, by its name."""
 

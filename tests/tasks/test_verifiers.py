@@ -12,11 +12,14 @@ from marco_dag.thoughts import TAGS
 
 TOWER: Reference = {"start": {"A": "T", "B": "A", "C": "B", "D": "T"}, "goal": {"A": "D"}}
 RULES: Reference = {"count": 2, "case": "upper", "first": "b", "last": "t", "without": "i", "order": "alphabetical"}
+PROBLEM = """(define (problem BW-rand-3) (:domain blocksworld-4ops) (:objects a b c)
+(:init (handempty) (ontable a) (on b a) (ontable c) (clear b) (clear c)) (:goal (and (on a b) (on b c))))"""
 REFERENCES: dict[str, Reference] = {
     "letters": {"word": "balloon", "letter": "l"},
     "arithmetic": {"answer": 85},
     "blocksworld": TOWER,
     "instructions": RULES,
+    "planbench": {"problem": PROBLEM},
 }
 
 ODDITIES = ("85", "A/D", "BAT", "\x00", "\u202e", "\ud800")
