@@ -11,7 +11,7 @@ import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from benchmarks import definitions, demo, orchestration, search_inprocess
+from benchmarks import definitions, demo, orchestration, search_inprocess, verifiers
 from benchmarks.figure import Entry, Figure
 
 AREAS: Mapping[str, Callable[[], list[Figure]]] = {
@@ -19,6 +19,7 @@ AREAS: Mapping[str, Callable[[], list[Figure]]] = {
     "demo": demo.measure,
     "orchestration": orchestration.measure,
     "search-inprocess": search_inprocess.measure,
+    "verifiers": verifiers.measure,
 }
 OUTPUT = Path("build/bench.json")
 

@@ -1,7 +1,7 @@
 """Whether an answer means what the gold answer means: plain cases here, in microseconds; the rest by math-verify.
 
 Decided here, and more strictly than math-verify would: equal texts; single numbers, exactly; numerals in a base; words;
-points and intervals component by component, in order and with the same brackets. Everything else goes to a worker process.
+points and intervals component by component, in order and with the same brackets. The rest goes to a worker process.
 """
 
 import re
@@ -100,7 +100,7 @@ def _gold_form(gold: str) -> _Gold:
 
 
 def _bare(cleaned: str) -> str:
-    """Without a unit in `\\text{…}` at its end, and without an `x \\in` or `\\approx` before it."""
+    r"""Without a unit in `\text{…}` at its end, and without an `x \in` or `\approx` before it."""
     head, last = without_last_text(cleaned)
     text = head if last and is_unit(f" {last}") else cleaned
     prefix = _PREFIX.match(text)
@@ -108,8 +108,11 @@ def _bare(cleaned: str) -> str:
 
 
 def _are_units_apart(one: str, other: str) -> bool:
-    """Whether both end in a unit with a power, and not the same: square is not cubic; other units are taken as they are."""
-    powers = [power[1] if power else "" for power in map(_POWER.search, (without_last_text(one)[1], without_last_text(other)[1]))]
+    """Whether both end in a unit with a power, and not the same; other units are taken as they are."""
+    powers = [
+        power[1] if power else ""
+        for power in map(_POWER.search, (without_last_text(one)[1], without_last_text(other)[1]))
+    ]
     return all(powers) and powers[0] != powers[1]
 
 
@@ -142,8 +145,8 @@ def _components(gold: _Gold, found: str) -> Sequence[tuple[str, str]] | None:
     if gold.bracketed is None:
         return [(gold.text, bare)]
     stated = _split(_right_side(bare))
-    if stated is None:  # of `-(3, 4)` math-verify drops the sign
-        return None if _split(bare.lstrip("+- ")) else [(gold.text, bare)]
+    if stated is None:  # math-verify drops the sign of `-(3, 4)`, and takes a set for a point
+        return None if bare.startswith(r"\{") or _split(bare.lstrip("+- ")) else [(gold.text, bare)]
     if stated.brackets != gold.bracketed.brackets or len(stated.parts) != len(gold.bracketed.parts):
         return None
     pairs = []
@@ -167,7 +170,7 @@ def _is_balanced(text: str) -> bool:
 
 
 def _split(text: str) -> _Bracketed | None:
-    """The parts of a text like `(a, b]`, at least two; None for any other, sets in braces included: they have no order."""
+    """The parts of a text like `(a, b]`, at least two; None for any other, sets included: they have no order."""
     if text[:1] not in tuple("([") or text[-1:] not in tuple(")]"):
         return None
     depth, start, parts = 0, 1, []
