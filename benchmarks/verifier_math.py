@@ -15,7 +15,7 @@ from statistics import median
 from benchmarks.figure import Figure
 from marco_dag.tasks.math import MathTask, checkers, worker
 from marco_dag.tasks.math.checkers import ask_math_verify
-from marco_dag.tasks.math.equivalence import compare
+from marco_dag.tasks.math.equivalence import compare_cleaned
 
 _ROUNDS = 3
 _SAMPLES = (
@@ -83,7 +83,7 @@ def measure() -> list[Figure]:
 
 
 def _check_afresh(task: MathTask, gold: str, response: str) -> None:
-    compare.cache_clear()
+    compare_cleaned.cache_clear()
     task.verify(response, {"answer": gold})
 
 
@@ -99,7 +99,7 @@ def _milliseconds(check: Callable[[], object]) -> float:
 
 def _hostile_seconds(task: MathTask) -> Iterator[float]:
     """How long each hostile answer takes, one right after the other, so that killed workers must be replaced."""
-    compare.cache_clear()
+    compare_cleaned.cache_clear()
     for gold in ("15", r"\frac{x+1}{x-2}"):
         for answer in _HOSTILE:
             start = time.perf_counter()

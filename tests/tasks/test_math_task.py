@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from marco_dag.identity import JsonValue
 from marco_dag.tasks import GENERATING_TASKS, TASKS, Outcome
 from marco_dag.tasks.math import MathTask
-from marco_dag.tasks.math.equivalence import compare
+from marco_dag.tasks.math.equivalence import compare_cleaned
 
 TASK = MathTask()
 
@@ -25,6 +25,7 @@ def test_it_is_registered_as_a_task_that_makes_no_questions() -> None:
         (r"\boxed{5}", "5", "correct", "'5' as expected", "5"),
         (r"\boxed{5}", 5, "correct", "'5' as expected", "5"),
         (r"\boxed{0.5}", 0.5, "correct", "'0.5' as expected", "0.5"),
+        (r"\boxed{10^{22}}", 1e22, "correct", "'10000000000000000000000' as expected", "10^{22}"),
         (r"\boxed{6}", "5", "wrong", "expected '5', found '6'", "6"),
         (r"\boxed{((}", "5", "wrong", "expected '5', found '((', which math-verify cannot read", "(("),
         (r"\boxed{5", "5", "no_answer", "the last box is never closed", None),
@@ -52,6 +53,7 @@ def test_a_verdict_says_what_was_expected_and_what_was_found(
         ({"answer": r"\frac{1}{"}, "answer: math-verify cannot read "),
         ({"answer": float("nan")}, "answer: must be finite"),
         ({"answer": "9" * 3000}, "answer: has 3,000 characters, more than the 2,000 that are compared"),
+        ({"answer": 10**5000}, "answer: has more than the 2,000 digits that are compared"),
         ({"answer": "\ud800"}, "answer: math-verify cannot read "),
     ],
 )
@@ -95,7 +97,6 @@ def test_any_answer_gets_a_verdict(answer: str) -> None:
 HOSTILE = {
     "power tower": r"\boxed{9^{9^{9^9}}}",
     "large factorial": r"\boxed{100000000!}",
-    "sum": r"\boxed{\sum_{n=1}^{100000000} \frac{1}{n^2}}",
     "power of a matrix": r"\boxed{\begin{pmatrix} 1 & x \\ y & 2 \end{pmatrix}^{1000000}}",
     "matrix": r"\boxed{\begin{pmatrix}" + r"\\".join(["&".join("1" * 20)] * 20) + r"\end{pmatrix}^{-1}}",
     "nested fractions": r"\boxed{" + r"\frac{1}{1+" * 150 + "1" + "}" * 150 + "}",
@@ -107,7 +108,7 @@ HOSTILE = {
     "200,000 digits": r"\boxed{" + "9" * 200_000 + "}",
     "200,000 brackets": r"\boxed{(" + "1," * 100_000 + "1)}",
     "200,000 blanks": r"\boxed{7" + " " * 200_000 + "x}",
-    "regex bait": r"\boxed{" + "1," * 900 + "x}",
+    "regex bait": r"answer is " + "$1$," * 40_000,
     "words": r"\boxed{" + "and " * 490 + "}",
     "right to left": "\\boxed{\u202e7\u2066}",
     "surrogate": "\\boxed{\ud800}",
@@ -131,7 +132,7 @@ def test_hostile_answers_get_a_verdict_in_bounded_time() -> None:
 
 
 def test_what_cannot_be_checked_in_time_is_wrong_and_says_so_and_is_not_asked_again() -> None:
-    compare.cache_clear()
+    compare_cleaned.cache_clear()
     verdicts = [TASK.verify(r"\boxed{9^{9^{9^9}}}", {"answer": "17"})]
     start = time.perf_counter()
     verdicts.append(TASK.verify(r"\boxed{9^{9^{9^9}}}", {"answer": "17"}))

@@ -20,6 +20,7 @@ MAX_CHARS = 2_000
 Finding: TypeAlias = Literal["equal", "different", "too_long", "unreadable_gold", "unreadable_answer", "unchecked"]
 """What a comparison found; `unchecked` is an answer that took math-verify too long or broke it."""
 
+_MAX_UNCLEANED_CHARS = 20 * MAX_CHARS
 _REMEMBERED = 4_096
 _BASED = re.compile(r"\(?(-?[0-9A-Za-z]+)\)?_(?:\{ ?([0-9]{1,2}) ?\}|([0-9]{1,2}))")
 _PREFIX = re.compile(r"(?:[A-Za-z] ?\\in|\\approx)(?![A-Za-z]) ?")
@@ -35,25 +36,34 @@ _OPENING, _CLOSING = "([{", ")]}"
 
 def is_readable(gold: str) -> bool:
     """Whether answers can be compared with `gold`."""
+    if len(gold) > _MAX_UNCLEANED_CHARS:
+        return False
     plain = _gold_form(gold)
-    if len(plain.text) > MAX_CHARS or not plain.text:
+    if not plain.text:
         return False
     if plain.quantity or plain.words or plain.based:
         return True
     return ask_math_verify([(plain.text, plain.text)]) == "equal"
 
 
-@lru_cache(_REMEMBERED)
 def compare(gold: str, answer: str) -> Finding:
-    """What math-verify, or what is plainer, says of `answer`; TaskError where no worker process can be started.
+    """What math-verify, or what is plainer, says of `answer`; TaskError where no worker process can be started."""
+    if len(gold) > _MAX_UNCLEANED_CHARS:
+        return "unreadable_gold"
+    if len(answer) > _MAX_UNCLEANED_CHARS:
+        return "too_long"
+    cleaned = clean(answer)
+    return compare_cleaned(gold, cleaned) if len(cleaned) <= MAX_CHARS else "too_long"
 
-    Remembers the last 4,096 pairs: a search and a benchmark ask the same again and again.
+
+@lru_cache(_REMEMBERED)
+def compare_cleaned(gold: str, found: str) -> Finding:
+    """`compare` with an answer that is cleaned (`latex.clean`), whatever its length.
+
+    Remembers the last 4,096 pairs: a search and a benchmark ask the same again and again, and what was once too slow to
+    check need not be so slowly found too slow again.
     """
-    if len(answer) > 20 * MAX_CHARS:
-        return "too_long"
-    expected, found = _gold_form(gold), clean(answer)
-    if len(found) > MAX_CHARS:
-        return "too_long"
+    expected = _gold_form(gold)
     plain = _compare_plainly(expected, found)
     if plain is not None:
         return "equal" if plain else "different"
@@ -91,7 +101,7 @@ class _Bracketed:
 
 @lru_cache(_REMEMBERED)
 def _gold_form(gold: str) -> _Gold:
-    whole = clean(gold[: 20 * MAX_CHARS])
+    whole = clean(gold)
     text = _bare(whole)
     is_words = any(pattern.fullmatch(whole) for pattern in (_WORDS_AS_TEXT, _NAME, _TIME))
     return _Gold(
@@ -109,11 +119,8 @@ def _bare(cleaned: str) -> str:
 
 def _are_units_apart(one: str, other: str) -> bool:
     """Whether both end in a unit with a power, and not the same; other units are taken as they are."""
-    powers = [
-        power[1] if power else ""
-        for power in map(_POWER.search, (without_last_text(one)[1], without_last_text(other)[1]))
-    ]
-    return all(powers) and powers[0] != powers[1]
+    powers = [_POWER.search(without_last_text(text)[1]) for text in (one, other)]
+    return len({power[1] for power in powers if power}) == 2
 
 
 def _compare_plainly(gold: _Gold, found: str) -> bool | None:

@@ -1,5 +1,6 @@
 """The math verifier: the stated answer of a response against a gold answer as GSM8K, MATH or AIME publish it."""
 
+from decimal import Decimal
 from math import isfinite
 from typing import ClassVar
 
@@ -23,6 +24,8 @@ class MathTask:
             raise ValueError("answer: must be a number, or a text in LaTeX")
         if isinstance(answer, float) and not isfinite(answer):
             raise ValueError("answer: must be finite")
+        if isinstance(answer, int) and abs(answer) >= 10**MAX_CHARS:
+            raise ValueError(f"answer: has more than the {MAX_CHARS:,} digits that are compared")
         gold = _as_text(answer)
         if not gold.strip():
             raise ValueError("answer: must not be blank")
@@ -59,4 +62,4 @@ def _reason(finding: Finding, gold: str, answer: str) -> str:
 
 
 def _as_text(answer: JsonValue) -> str:
-    return str(answer)
+    return f"{Decimal(repr(answer)):f}" if isinstance(answer, float) else str(answer)
