@@ -20,6 +20,7 @@ REFERENCES: dict[str, Reference] = {
     "blocksworld": TOWER,
     "instructions": RULES,
     "planbench": {"problem": PROBLEM},
+    "math": {"answer": r"\text{BAT}"},
 }
 
 ODDITIES = ("85", "A/D", "BAT", "\x00", "\u202e", "\ud800")
@@ -39,6 +40,8 @@ LONG_UNITS = ("<answer>", "</answer>", "<answer><thinking>", "9", "A/", "C/T C/D
         ("blocksworld", "C/T\nC/D C/T B/T\tA/D"),
         ("instructions", "BAT BET"),
         ("instructions", "the answer is BRAT\nBUST"),
+        ("math", "bat"),
+        ("math", r"the answer is: \boxed{\textbf{BAT}}."),
     ],
 )
 def test_a_right_answer_is_right_however_it_is_reached(name: str, answer: str) -> None:
@@ -74,6 +77,8 @@ def test_a_right_answer_is_right_however_it_is_reached(name: str, answer: str) -
         ("instructions", "BET BAT", "order: 'bat' stands after 'bet'"),
         ("instructions", "BAT BAT", "order: 'bat' is repeated"),
         ("instructions", "BAT, BET", "'BAT,' is no word of letters"),
+        ("math", "BAT BAT", "found 'BAT BAT'"),
+        ("math", "85", "found '85'"),
     ],
 )
 def test_a_wrong_answer_is_wrong_for_a_stated_reason(name: str, answer: str, reason: str) -> None:
