@@ -9,12 +9,13 @@ from marco_dag.errors import TaskError
 from marco_dag.tasks.arithmetic import ArithmeticTask
 from marco_dag.tasks.blocksworld import BlocksworldTask
 from marco_dag.tasks.holdout import Split, generate_questions, is_held_out
+from marco_dag.tasks.ifeval import IfEvalTask
 from marco_dag.tasks.instructions import InstructionsTask
 from marco_dag.tasks.letters import LettersTask
 from marco_dag.tasks.protocol import GeneratingTask, Outcome, Question, Reference, Task, Verdict
 
 GENERATING_TASKS: Mapping[str, GeneratingTask] = {
-    task.name: task for task in (LettersTask(), ArithmeticTask(), BlocksworldTask(), InstructionsTask())
+    task.name: task for task in (LettersTask(), ArithmeticTask(), BlocksworldTask(), InstructionsTask(), IfEvalTask())
 }
 """Every registered task that makes questions of its own, by its name."""
 
