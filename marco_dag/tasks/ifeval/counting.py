@@ -14,6 +14,7 @@ _ELLIPSIS = re.compile(r"\.{2,}")
 _START = re.compile(r"(?:(?<=\w\w\.)|(?<=[?!]))\s+\w")
 _TERMINATED = re.compile(r"[.?!]\s+$")
 _LONGEST_LINE = 4_000
+_LAST_ASCII = 0x7F
 
 _CJK_PUNCTUATION = re.compile(r"[\\.!?．/_,{}<>:;$%^&*(+\"'—！，。？、`~@#￥…（）：；《》“”)\[\]»〔〕\-「」]+")
 _CJK_CHARACTER = re.compile(r"[\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7af]")
@@ -36,9 +37,9 @@ def count_sentences(text: str) -> int:
     """Sentences as an English reader sees them: a sentence ends with `.`, `?` or `!`, never with a line alone.
 
     sentencex decides, line by line, which of these marks end one. For it to come as near to NLTK's punkt as it can,
-    quotation marks, brackets and asterisks are blanked (it does not split between two of them), ellipses too, and what
-    follows a word's end is capitalized (it does not split before lower case). A line of more than 4,000 characters is
-    cut: the splitter can take time quadratic in it.
+    quotation marks, brackets and asterisks are blanked (it does not split between two of them), ellipses and the marks
+    of other scripts too, and what follows an end is capitalized (it does not split before lower case). A line of more
+    than 4,000 characters is cut: the splitter can take time quadratic in it.
     """
     from sentencex import segment
 
@@ -87,6 +88,11 @@ def count_capital_words(text: str) -> int:
 
 @cache
 def _blanks() -> dict[int, str]:
-    """Quotation marks, brackets, asterisk, grave accent, and lone surrogates, which nothing can encode → a blank."""
-    unwanted = (point for point in range(0x10000) if unicodedata.category(chr(point)) in ("Ps", "Pe", "Pi", "Pf", "Cs"))
+    """Quotation marks, brackets, asterisk, grave accent, marks of other scripts, and lone surrogates → a blank."""
+    unwanted = (
+        point
+        for point in range(0x10000)
+        if (category := unicodedata.category(chr(point))) in ("Ps", "Pe", "Pi", "Pf", "Cs")
+        or (category == "Po" and point > _LAST_ASCII)
+    )
     return dict.fromkeys([*unwanted, *map(ord, "\"'*`")], " ")
