@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import TypeAlias, get_args
+from typing import TypeAlias
 
 import polars as pl
 
@@ -118,16 +118,18 @@ class _Recorder:
 def _search(
     seeds: pl.DataFrame, open_engines: Open, *, one_at_a_time: bool = False
 ) -> tuple[float, Mapping[Role, Sequence[Request]]]:
-    """Tokens per second of a search, and what it asked of its engines."""
+    """Tokens per second of a search, and what it asked of its engines, each under one of its roles."""
     config: SearchConfig = PROFILE.search
     gate = asyncio.Semaphore(1) if one_at_a_time else None
     with open_engines(None) as engines:
-        roles: dict[Role, _Recorder] = {role: _Recorder(engines[role], gate) for role in get_args(Role)}
+        recorders = {engine: _Recorder(engine, gate) for engine in dict.fromkeys(engines.values())}
+        roles: dict[Role, _Recorder] = {role: recorders[engine] for role, engine in engines.items()}
         start = time.perf_counter()
         search_trees(seeds, roles, config, seed=0)
         seconds = time.perf_counter() - start
-    tokens = sum(engine.tokens for engine in roles.values())
-    return tokens / seconds, {role: engine.requests for role, engine in roles.items()}
+    tokens = sum(recorder.tokens for recorder in recorders.values())
+    asked = {recorder: role for role, recorder in reversed(roles.items())}  # roles may share one
+    return tokens / seconds, {role: recorder.requests for recorder, role in asked.items()}
 
 
 def _replay(requests: Mapping[Role, Sequence[Request]], open_engines: Open, live: int) -> float:

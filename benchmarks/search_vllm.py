@@ -1,17 +1,17 @@
-"""Tree search on vLLM's CPU build, a server a role on a core of its own: see `benchmarks.search_load`.
+"""Tree search on vLLM's CPU build, one server in both roles: see `benchmarks.search_load`.
 
-Needs `make install-vllm`. The servers are started once; before every run they forget the prefixes that they have seen.
+Needs `make install-vllm`. The server is started once; before every run it forgets the prefixes that it has seen. Two
+servers on two cores would measure how they stand in each other's way.
 """
 
 import urllib.request
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
-from typing import get_args
 
 from benchmarks.figure import Figure
 from benchmarks.search_load import find_models, measure_load
-from marco_dag.engines import CallsConfig, Role, RoleEngines, VllmConfig
+from marco_dag.engines import CallsConfig, RoleEngines, VllmConfig
 from marco_dag.engines.adaptive_limit import AdaptiveLimit
 from marco_dag.engines.guarded_server import GuardedServer, environment_of, free_port
 from marco_dag.engines.http_calls import HttpCalls
@@ -21,8 +21,9 @@ from marco_dag.engines.server_engine import ServerEngine
 from marco_dag.engines.vllm_servers import MODEL_NAME, serve_command, serve_environment
 
 _PYTHON = Path(".venv-vllm/bin/python")
-_TREES_PER_TASK = 30
-_ONE_IN = 12
+_TREES_PER_TASK = 150
+"""Four tasks: enough that the first and the last trees, when little is in flight, do not rule."""
+_ONE_IN = 50
 
 
 class _FixedLimit(AdaptiveLimit):
@@ -37,9 +38,8 @@ class _FixedLimit(AdaptiveLimit):
 
 
 def measure() -> list[Figure]:
-    """Search 120 trees, replay their requests all at once, and search 10 trees call by call; five times each."""
+    """Search 600 trees, replay their requests all at once, and search 12 trees call by call; five times each."""
     models = find_models()
-    roles: tuple[Role, ...] = get_args(Role)
     config = VllmConfig(
         kind="vllm",
         python=str(_PYTHON),
@@ -48,32 +48,28 @@ def measure() -> list[Figure]:
         arguments=("--dtype", "float32"),
         environment={"OMP_NUM_THREADS": "1", "VLLM_CPU_OMP_THREADS_BIND": "nobind", "VLLM_SERVER_DEV_MODE": "1"},
     )
-    with ExitStack() as stack:
-        servers = {role: stack.enter_context(_start(role, models / role, config)) for role in roles}
-        for server in servers.values():
-            server.wait_until_healthy(config.start_timeout_s)
+    with _start(models / "generator", config) as server:
+        server.wait_until_healthy(config.start_timeout_s)
 
         @contextmanager
         def open_engines(live: int | None) -> Iterator[RoleEngines]:
-            for server in servers.values():
-                forget = urllib.request.Request(f"{server.url}/reset_prefix_cache", method="POST")
-                urllib.request.urlopen(forget).close()
-            yield {role: _connect(models / role, server.url, live) for role, server in servers.items()}
+            forget = urllib.request.Request(f"{server.url}/reset_prefix_cache", method="POST")
+            urllib.request.urlopen(forget).close()
+            engine = _connect(models / "generator", server.url, live)
+            yield {"generator": engine, "critic": engine}
 
-        return measure_load(
-            "vllm", open_engines, trees_per_task=_TREES_PER_TASK, one_in=_ONE_IN, live=(32, 64, 96, 128)
-        )
+        return measure_load("vllm", open_engines, trees_per_task=_TREES_PER_TASK, one_in=_ONE_IN, live=(64, 128, 256))
 
 
-def _start(role: Role, checkpoint: Path, config: VllmConfig) -> GuardedServer:
+def _start(checkpoint: Path, config: VllmConfig) -> GuardedServer:
     port = free_port()
     return GuardedServer(
-        role,
+        "model",
         serve_command(checkpoint, config, 0, port=port, on_cpu=True),
         environment_of(config.python, serve_environment(checkpoint, config, 0, key="", on_cpu=True)),
         port=port,
         restarts=0,
-        log=Path("build/vllm") / f"{role}.log",
+        log=Path("build/vllm.log"),
         say=lambda _: None,
     )
 

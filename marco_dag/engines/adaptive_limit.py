@@ -20,6 +20,8 @@ _WORSE = 0.7
 _STEADY_WINDOWS = 12
 """Windows at the best limit between two looks at a neighbour."""
 _SHORTEST_WINDOW_S = 0.5
+_STARVED = 0.25
+"""Share of a window's completions that may come back to a server with room to spare, if it is to say anything."""
 _BETWEEN_SHRINKS_S = 1.0
 """A server that has too much to do says so to many calls at once; they count as one."""
 
@@ -69,7 +71,7 @@ class AdaptiveLimit:
     def leave(self, completions: int, tokens: int) -> None:
         """`completions` came back with `tokens` in all (0: they failed)."""
         if not self._waiting and self._live < 0.75 * self._limit:
-            self._starved = True
+            self._starved += completions
         self._live -= completions
         self._returned += completions
         if self._returned <= self._limit:
@@ -100,8 +102,7 @@ class AdaptiveLimit:
                 turn.set_result(None)
 
     def _begin_window(self) -> None:
-        self._returned = self._tokens = 0
-        self._starved = False
+        self._returned = self._tokens = self._starved = 0
         self._window_start = self._clock()
 
     def _judge(self) -> None:
@@ -110,7 +111,7 @@ class AdaptiveLimit:
         if self._returned < 2 * self._limit or seconds < _SHORTEST_WINDOW_S:
             return
         rate = self._tokens / seconds
-        starved = self._starved
+        starved = self._starved > _STARVED * self._returned
         self._begin_window()
         if starved:  # fewer were in flight than it allows, so this says nothing about it
             return
