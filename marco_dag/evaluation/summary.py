@@ -4,20 +4,15 @@ Every figure is a mean over questions, so that a question counts once however of
 """
 
 from dataclasses import dataclass
-from typing import Literal, TypeAlias
 
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
 from marco_dag.errors import EvaluationError
+from marco_dag.evaluation.config import ALL_BENCHMARKS
+from marco_dag.evaluation.conversations import Decoding
 from marco_dag.evaluation.intervals import Estimate, paired_difference, rate, standard_error
-
-Decoding: TypeAlias = Literal["greedy", "sampled"]
-"""How an answer was decoded: at temperature 0, or sampled."""
-
-ALL_BENCHMARKS = "all"
-"""The summary's name for every question of every benchmark together, each counting once."""
 
 SUMMARY = pl.Schema(
     {
