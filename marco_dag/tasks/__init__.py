@@ -11,6 +11,7 @@ from marco_dag.tasks.blocksworld import BlocksworldTask
 from marco_dag.tasks.holdout import Split, generate_questions, is_held_out
 from marco_dag.tasks.instructions import InstructionsTask
 from marco_dag.tasks.letters import LettersTask
+from marco_dag.tasks.math import MathTask
 from marco_dag.tasks.protocol import GeneratingTask, Outcome, Question, Reference, Task, Verdict
 
 GENERATING_TASKS: Mapping[str, GeneratingTask] = {
@@ -18,7 +19,7 @@ GENERATING_TASKS: Mapping[str, GeneratingTask] = {
 }
 """Every registered task that makes questions of its own, by its name."""
 
-TASKS: Mapping[str, Task] = {**GENERATING_TASKS}
+TASKS: Mapping[str, Task] = {**GENERATING_TASKS, MathTask.name: MathTask()}
 """Every registered task by its name."""
 
 
