@@ -75,7 +75,7 @@ def _judged(scores: pl.DataFrame) -> pl.DataFrame:
 
 def _figures(scores: pl.DataFrame, turns: list[int], confidence: float, seed: int) -> dict[str, object]:
     """The four measures and their mean over `turns`; each turn is a column of its own, so that turns weigh alike."""
-    questions = scores["question_id"].unique().sort()
+    questions = scores.filter(pl.col("turn").is_in(turns))["question_id"].unique().sort()
     sums, of = [], []
     for turn in turns:
         means = scores.filter(turn=turn).group_by("question_id").agg(pl.col(*_MEASURES, "instructions").mean())

@@ -9,7 +9,8 @@ from pathlib import Path
 
 from marco_dag.evaluation.benchmarks import fields
 from marco_dag.evaluation.benchmarks.protocol import HubName, Item, Procedure, Row, RowError
-from marco_dag.tasks.planbench import INTRODUCTION, OPERATORS, Action, render_plan, statement_of
+from marco_dag.tasks.planbench import INTRODUCTION, Action, render_plan, statement_of
+from marco_dag.tasks.planbench.domain import OPERATORS
 
 _ASKED = "\n[STATEMENT]\n{question}\n\nMy plan is as follows:\n\n[PLAN]"
 _STEP = re.compile(r"\(([^()]*)\)")
@@ -31,7 +32,7 @@ class PlanBench:
     procedure = Procedure(prompt=f"{INTRODUCTION}{{example}}{_ASKED}")
 
     def read(self, row: Row, folder: Path | None) -> Item:
-        """RowError where the problem cannot be found or read, or the row's statement is not in its query."""
+        """RowError where the problem cannot be found or read, or its query states another."""
         problem = _problem(row, folder)
         try:
             statement = statement_of(problem)
@@ -39,7 +40,9 @@ class PlanBench:
             raise RowError("problem_pddl", str(error)) from error
         example = None
         if row.get("query") is not None:
-            example, statement = _parts(fields.text(row, "query"))
+            example, asked = _parts(fields.text(row, "query"))
+            if asked != statement:
+                raise RowError("query", "its statement is not that of the problem; are these the right instances?")
         key = fields.key(row, "id", "instance_id")
         return Item(key, (statement,), ({"problem": problem},), None, example, _worked(row, statement))
 
