@@ -1,4 +1,4 @@
-"""Samples of real benchmarks, where this machine has them: in `shared/benchmarks` beside or above the repository."""
+"""Samples of published benchmarks, for the tests that check against real data; none of it is in the repository."""
 
 from pathlib import Path
 
@@ -6,9 +6,9 @@ import pytest
 
 
 def sample_file(name: str) -> Path:
-    """The file `name` of the samples; skips the test where there is none."""
-    for folder in Path(__file__).resolve().parents:
+    """`shared/benchmarks/<name>` in the nearest folder above the repository that has it; without one the test skips."""
+    for folder in Path(__file__).resolve().parents[1].parents:
         file = folder / "shared" / "benchmarks" / name
-        if file.is_file():
+        if file.exists():
             return file
     pytest.skip(f"no shared/benchmarks/{name} above the repository")

@@ -23,7 +23,10 @@ def read_answer(response: str) -> str | None:
 
 
 def stated_text(response: str) -> str | None:
-    """What a response states: of a chain its last Answer block (`read_answer`), of free text all of it; None where that is nothing."""
+    """What a response states; None where that is nothing.
+
+    Of a chain that is its last Answer block (`read_answer`), of free text all of it.
+    """
     if holds_tag(response):
         return read_answer(response)
     return response.strip() or None
