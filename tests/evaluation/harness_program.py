@@ -53,7 +53,16 @@ def main() -> None:
             lambda sample: {"strict": sample["inst_level_strict_acc"], "loose": sample["inst_level_loose_acc"]},
         ),
     }
+    answers["replayed"] = _judge(json.loads(Path(request["replay"]).read_text()))
     (FOLDER / "answers.json").write_text(json.dumps(answers))
+
+
+def _judge(replay: list[dict[str, Any]]) -> list[dict[str, list[bool]]]:
+    """What the harness's IFEval checkers say of each given response to a row."""
+    from lm_eval.tasks.ifeval.utils import process_results
+
+    judged = (process_results(entry["row"], [entry["response"]]) for entry in replay)
+    return [{"strict": says["inst_level_strict_acc"], "loose": says["inst_level_loose_acc"]} for says in judged]
 
 
 def _train_punkt(text: str) -> None:

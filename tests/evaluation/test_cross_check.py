@@ -13,6 +13,7 @@ import pytest
 
 from marco_dag.engines import TransformersConfig, load_engine
 from marco_dag.evaluation import BENCHMARKS, BenchmarkConfig, answer_benchmarks, load_benchmark
+from marco_dag.tasks.ifeval import judge
 from tests.benchmark_samples import sample_file
 from tests.evaluation.memorizing_model import train_checkpoint
 
@@ -31,7 +32,7 @@ MATHEMATICS = [
     # what the model says; whether we, the harness's strict match and its flexible match take it for right
     ("So it is {gold}.\nThe answer is \\boxed{{{gold}}}.", True, False, True),
     ("The answer is \\boxed{{{wrong}}}.", False, False, False),
-    ("That makes {gold}.\n#### {gold}", False, True, True),
+    ("That makes {gold}.\n#### {gold}", True, True, True),
     ("It is \\boxed{{{gold}}}, found in 3 steps.", True, False, False),
     ("It is \\boxed{{\\${gold}.00}}", True, False, False),
     ("\\boxed{{\\frac{{{double}}}{{2}}}}", True, False, False),
@@ -66,20 +67,38 @@ def rows():
 
 
 @pytest.fixture(scope="module")
-def checked(rows, tmp_path_factory):
+def replay():
+    """Every row of IFEval with each of the replies above, its own prompt, and two other rows' prompts as response."""
+    rows = [json.loads(line) for line in sample_file("ifeval/ifeval.jsonl").read_text().splitlines()]
+    prompts = [row["prompt"] for row in rows]
+    return [
+        {"row": row, "response": response}
+        for i, row in enumerate(rows)
+        for response in (
+            *INSTRUCTIONS,
+            row["prompt"],
+            f"{prompts[(7 * i + 3) % len(rows)]}\n\n{prompts[(11 * i + 5) % len(rows)]}",
+        )
+    ]
+
+
+@pytest.fixture(scope="module")
+def checked(rows, replay, tmp_path_factory):
     """(our scores of GSM8K, of IFEval, the harness's answers) for one checkpoint."""
     folder = tmp_path_factory.mktemp("cross-check")
     mathematics, instructions = rows
     for name, some in (("gsm8k", mathematics), ("ifeval", instructions)):
         (folder / f"{name}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in some))
     train_checkpoint(folder / "checkpoint", [*_mathematics_by_heart(mathematics), *_instructions_by_heart(instructions)])
+    (folder / "replay.json").write_text(json.dumps(replay))
     request = {
+        "replay": str(folder / "replay.json"),
         "checkpoint": str(folder / "checkpoint"),
         "gsm8k": str(folder / "gsm8k.jsonl"),
         "ifeval": str(folder / "ifeval.jsonl"),
         "gsm8k_prompt": PROMPT.replace("{question}", "{{question}}"),
         "max_tokens": MAX_TOKENS,
-        "punkt_text": "\n".join(row["prompt"] for row in instructions),
+        "punkt_text": "\n".join({entry["row"]["prompt"]: None for entry in replay}),
     }
     (folder / "request.json").write_text(json.dumps(request))
     program = Path(__file__).with_name("harness_program.py")
@@ -136,23 +155,32 @@ def test_mathematics_is_judged_alike_but_for_what_each_takes_for_the_answer(chec
     assert found == {kind: {MATHEMATICS[kind][1:]} for kind in found}
 
 
-def test_every_instruction_is_judged_alike(checked, rows):
+def test_every_instruction_that_the_model_was_given_is_judged_alike(checked, rows):
     _, instructions, theirs = checked
-    different = []
     followed = 0
     for row, ours, harness in zip(rows[1], instructions, theirs["ifeval"], strict=True):
         details = json.loads(ours["details"])
-        for name, *judged in zip(
-            row["instruction_id_list"],
-            details["strict"],
-            harness["strict"],
-            details["loose"],
-            harness["loose"],
-            strict=True,
-        ):
-            strict, their_strict, loose, their_loose = judged
-            followed += strict
-            if (strict, loose) != (their_strict, their_loose):
-                different.append((name, ours["response"], judged))
-    assert different == []
+        assert (details["strict"], details["loose"]) == (harness["strict"], harness["loose"]), (row, ours["response"])
+        followed += sum(details["strict"])
     assert followed >= 3  # some are followed, or nothing would be shown
+
+
+def test_the_checkers_disagree_about_sentences_and_about_letters_that_are_none_only(checked, replay):
+    different = []
+    judged = 0
+    for entry, harness in zip(replay, checked[2]["replayed"], strict=True):
+        row = entry["row"]
+        ours = judge(entry["response"], {name: row[name] for name in ("instruction_id_list", "kwargs")})
+        each = (ours.strict, harness["strict"], ours.loose, harness["loose"])
+        for name, kwargs, *says in zip(row["instruction_id_list"], row["kwargs"], *each, strict=True):
+            judged += 1
+            if says[0] != says[1] or says[2] != says[3]:
+                different.append((name, kwargs, entry["response"], says))
+    unexplained = [
+        found
+        for found in different
+        if found[0] != "length_constraints:number_sentences"
+        and not (found[0] == "keywords:letter_frequency" and not found[1]["letter"].isalpha())
+    ]
+    assert unexplained == []
+    assert len(different) < 0.005 * judged
