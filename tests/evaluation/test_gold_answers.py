@@ -9,7 +9,7 @@ import json
 import pytest
 
 from marco_dag.engines import ScriptedEngine
-from marco_dag.evaluation import BenchmarkConfig, answer_benchmarks, instruction_scores, load_benchmark, summarize
+from marco_dag.evaluation import BenchmarkConfig, answer_benchmarks, load_benchmark, summarize
 from marco_dag.tasks.planbench import Action, render_plan
 from tests.benchmark_samples import sample_file
 
