@@ -98,7 +98,7 @@ def resolve(uv: Path, pins: Path, extras: Iterable[str] = ()) -> Blocks:
     build_needs.write_text("\n".join(project["build-system"]["requires"]))
     overrides.write_text("\n".join(f"{name} ; python_version < '3'" for name in WITHOUT_WHEELS))
     extra_options = [option for extra in extras for option in ("--extra", extra)]
-    options = ["--universal", "--override", overrides, *extra_options]
+    options: list[str | Path] = ["--universal", "--override", overrides, *extra_options]
     return compile_lock(uv, output, "pyproject.toml", build_needs, *options)
 
 
