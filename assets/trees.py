@@ -1,8 +1,7 @@
 """Search trees: what the generator and the critic thought about every question of a batch."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
-from typing import get_args
 
 import dagster as dg
 import polars as pl
@@ -11,7 +10,6 @@ from assets import OWNERS
 from assets._checks import SCHEMA, blocking, schema_holds
 from assets._gpu import GPU_POOL, GPU_TAGS
 from assets.partitions import SEED_BATCHES
-from marco_dag.engines import EngineConfig, Role
 from marco_dag.identity import JsonValue
 from marco_dag.schemas import digest_frame
 from marco_dag.search import SEARCH_VERSION, THOUGHTS_FILE, TREES_FILE, search_into
@@ -109,9 +107,7 @@ def _search(step: Step, seeds: pl.DataFrame, models: Models, engines: EnginesRes
     }
 
     def search(folder: Path) -> None:
-        paths: Mapping[Role, str] = {role: models[role].path(step.storage) for role in get_args(Role)}
-        configs: Mapping[Role, EngineConfig] = {role: profile.engine_of(role) for role in get_args(Role)}
-        with engines.open_roles(paths, configs) as roles:
+        with engines.open_roles(models, profile) as roles:
             search_into(folder, seeds, roles, profile.search, seed=profile.seed)
 
     return step.reuse_or_make("trees", key, search)

@@ -11,14 +11,16 @@ import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from benchmarks import definitions, demo, orchestration, search_inprocess
+from benchmarks import definitions, demo, orchestration, search_inprocess, search_scripted, search_vllm
 from benchmarks.figure import Entry, Figure
 
 AREAS: Mapping[str, Callable[[], list[Figure]]] = {
     "definitions": definitions.measure,
     "demo": demo.measure,
     "orchestration": orchestration.measure,
+    "search-scripted": search_scripted.measure,
     "search-inprocess": search_inprocess.measure,
+    "search-vllm": search_vllm.measure,
 }
 OUTPUT = Path("build/bench.json")
 

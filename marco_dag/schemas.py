@@ -108,6 +108,24 @@ TREES = pl.Schema(
     }
 )
 
+STRATEGY_COMPARISON = pl.Schema(
+    {
+        "strategy": pl.String,  # "mcts", "best-of-n", "beam", "diverse-beam"
+        "seeds": pl.Int64,
+        "tokens": pl.Float64,  # sampled a seed, mean; the baselines get what the first strategy took
+        "solved": pl.Float64,  # share of the seeds with a right answer
+        "solved_gain": pl.Float64,  # over the first strategy, paired by seed
+        "solved_gain_se": pl.Float64,  # its standard error; null with one seed
+        "correct": pl.Float64,  # distinct correct answer paths a seed, mean
+        "correct_gain": pl.Float64,
+        "correct_gain_se": pl.Float64,
+        "pairable": pl.Float64,  # share of the seeds with a right and a wrong answer
+        "pairable_gain": pl.Float64,
+        "pairable_gain_se": pl.Float64,
+        "seconds": pl.Float64,  # of all trees, each from its first step to its last; trees run side by side
+    }
+)
+
 CHAINS = pl.Schema(
     {
         "chain_id": pl.String,  # content_id("chain", seed_id, text)
@@ -202,6 +220,7 @@ TABLES: dict[str, pl.Schema] = {
     "benchmark_quarantine": BENCHMARK_QUARANTINE,
     "thoughts": THOUGHTS,
     "trees": TREES,
+    "strategy_comparison": STRATEGY_COMPARISON,
     "chains": CHAINS,
     "cot_set": COT_SET,
     "preference_pairs": PREFERENCE_PAIRS,

@@ -1,12 +1,15 @@
 """Engines as a resource: what a step opens to make a model write."""
 
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import get_args
 
 import dagster as dg
 
 from marco_dag.engines import Engine, EngineConfig, Role, RoleEngines, TransformersConfig, open_engine, open_roles
+from marco_dag.profiles import Profile
+from resources.models import Models
 from resources.storage import StorageResource
 
 
@@ -29,10 +32,12 @@ class EnginesResource(dg.ConfigurableResource["EnginesResource"]):
             yield engine
 
     @contextmanager
-    def open_roles(self, models: Mapping[Role, str], configs: Mapping[Role, EngineConfig]) -> Iterator[RoleEngines]:
-        """The engines of a search, by role; roles of one model and one configuration share one."""
-        placed = {role: self._placed(config) for role, config in configs.items()}
-        with open_roles(models, placed, logs=self.home.storage.engine_logs, say=_say) as engines:
+    def open_roles(self, models: Models, profile: Profile) -> Iterator[RoleEngines]:
+        """The engines of a search over `models` as the profile says; roles of one model and one way share one."""
+        roles: tuple[Role, ...] = get_args(Role)
+        paths: dict[Role, str] = {role: models[role].path(self.home.storage) for role in roles}
+        configs: dict[Role, EngineConfig] = {role: self._placed(profile.engine_of(role)) for role in roles}
+        with open_roles(paths, configs, logs=self.home.storage.engine_logs, say=_say) as engines:
             yield engines
 
     def _placed(self, config: EngineConfig) -> EngineConfig:

@@ -26,6 +26,7 @@ def test_the_assets_of_the_paper_s_pipeline_are_there():
         "base_models",
         "mcts_trees",
         "thoughts",
+        "strategy_comparison",
         "chains",
         "balanced_cot",
         "preference_pairs",
@@ -63,7 +64,7 @@ def test_steps_that_run_a_model_ask_for_a_gpu_once_for_every_deployment():
     for name in SPECS:
         definition = defs.resolve_assets_def(name)
         asks = "dagster-ray/config" in definition.op.tags
-        assert asks == (name in needy | {"thoughts"}), name
+        assert asks == (name in needy | {"thoughts", "strategy_comparison"}), name
         assert (definition.op.pool == "gpu") == asks
         if asks:
             assert json.loads(definition.op.tags["dagster-ray/config"]) == {"num_gpus": 1}

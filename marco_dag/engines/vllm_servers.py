@@ -24,7 +24,8 @@ from marco_dag.engines.replicas import ReplicatedEngine
 from marco_dag.engines.server_engine import ServerEngine
 from marco_dag.errors import EngineError
 
-_MODEL_NAME = "model"
+MODEL_NAME = "model"
+"""Under which a server has its model."""
 _CPU_ARGUMENTS = ("--no-enable-chunked-prefill", "--max-num-batched-tokens", "16384")
 """With chunked prefill, vLLM's CPU build dies of a request's seed under load."""
 
@@ -55,7 +56,7 @@ def serve(
             server = GuardedServer(
                 title,
                 serve_command(checkpoint, config, replica, port=port, on_cpu=on_cpu),
-                environment_of(config.python, _environment(checkpoint, config, replica, key, on_cpu=on_cpu)),
+                environment_of(config.python, serve_environment(checkpoint, config, replica, key=key, on_cpu=on_cpu)),
                 port=port,
                 restarts=config.restarts,
                 log=logs / f"{time.strftime('%Y%m%d-%H%M%S')}-{title}-{port}.log",
@@ -69,7 +70,7 @@ def serve(
             server.wait_until_healthy(config.start_timeout_s)
             limit = AdaptiveLimit(config.calls.max_in_flight)
             calls = HttpCalls(server.url, config.calls, key=key, on_too_busy=limit.shrink, why_gone=server.why_gone)
-            engines.append(ServerEngine(calls, limit, prompts, model=_MODEL_NAME, model_digest=digest))
+            engines.append(ServerEngine(calls, limit, prompts, model=MODEL_NAME, model_digest=digest))
         yield engines[0] if len(engines) == 1 else ReplicatedEngine(engines)
 
 
@@ -78,7 +79,7 @@ def serve_command(
 ) -> Sequence[str]:
     """`vllm serve` for one replica, word by word; the profile's own arguments come last and so win."""
     words = [config.python or sys.executable, "-m", "vllm.entrypoints.openai.api_server"]
-    words += ["--model", str(checkpoint), "--served-model-name", _MODEL_NAME, "--host", HOST, "--port", str(port)]
+    words += ["--model", str(checkpoint), "--served-model-name", MODEL_NAME, "--host", HOST, "--port", str(port)]
     words += ["--generation-config", "vllm", "--disable-uvicorn-access-log"]
     if on_cpu:
         words += _CPU_ARGUMENTS
@@ -92,7 +93,10 @@ def serve_command(
     return [*words, *config.arguments]
 
 
-def _environment(checkpoint: str | Path, config: VllmConfig, replica: int, key: str, *, on_cpu: bool) -> dict[str, str]:
+def serve_environment(
+    checkpoint: str | Path, config: VllmConfig, replica: int, *, key: str, on_cpu: bool
+) -> dict[str, str]:
+    """The variables that one replica gets beside ours; callers have to send `key`."""
     values = {"VLLM_NO_USAGE_STATS": "1", "DO_NOT_TRACK": "1", "VLLM_API_KEY": key, "PYTHONUNBUFFERED": "1"}
     if Path(checkpoint).is_dir():
         values["HF_HUB_OFFLINE"] = "1"

@@ -1,11 +1,13 @@
 """Tree search: transition patterns, the tree, and the MCTS driver that grows many trees at once (paper §3.1)."""
 
+from marco_dag.search.comparison import compare_strategies
 from marco_dag.search.config import PatternConfig, SearchConfig
 from marco_dag.search.driver import THOUGHTS_FILE, TREES_FILE, grow_forest, search_into, search_trees
 from marco_dag.search.patterns import PATTERNS, Pattern, resolve_patterns
 from marco_dag.search.planting import SEARCH_VERSION
 from marco_dag.search.strategies import TreeSearch
 from marco_dag.search.tables import Forest
+from marco_dag.search.watching import SearchView, SearchWatch
 
 __all__ = [
     "PATTERNS",
@@ -16,7 +18,10 @@ __all__ = [
     "Pattern",
     "PatternConfig",
     "SearchConfig",
+    "SearchView",
+    "SearchWatch",
     "TreeSearch",
+    "compare_strategies",
     "grow_forest",
     "resolve_patterns",
     "search_into",

@@ -28,7 +28,7 @@ _ROW_GROUP = 16_384
 
 @dataclass(frozen=True, slots=True)
 class SearchTotals:
-    """What finished blocks hold."""
+    """What trees have come to."""
 
     done: int = 0
     """Trees."""
@@ -40,6 +40,15 @@ class SearchTotals:
     """Sampled tokens."""
     calls: int = 0
     """Calls to the engines."""
+
+    def __add__(self, other: "SearchTotals") -> "SearchTotals":
+        return SearchTotals(
+            self.done + other.done,
+            self.solved + other.solved,
+            self.failed + other.failed,
+            self.tokens + other.tokens,
+            self.calls + other.calls,
+        )
 
 
 def journal_file(folder: Path, block: int) -> Path:

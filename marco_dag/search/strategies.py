@@ -1,7 +1,10 @@
 """How a tree grows, by the name of the strategy."""
 
 import random
+from collections.abc import Mapping
 
+from marco_dag.search.beam import BeamSearch
+from marco_dag.search.best_of_n import BestOfN
 from marco_dag.search.calls import Calls
 from marco_dag.search.config import SearchConfig
 from marco_dag.search.growth import Growth
@@ -11,7 +14,7 @@ from marco_dag.search.prompts import PromptWriter
 from marco_dag.search.tree import Tree
 from marco_dag.search.tree_search import TreeSearch
 
-_STRATEGIES: dict[str, type[TreeSearch]] = {"mcts": MonteCarloTreeSearch}
+_STRATEGIES: Mapping[str, type[TreeSearch]] = {"mcts": MonteCarloTreeSearch, "best-of-n": BestOfN, "beam": BeamSearch}
 
 
 def make_search(

@@ -1,6 +1,6 @@
 """What is asked, and the rule that checks an answer: the same check is the search's reward and the benchmark's score.
 
-This package does not solve its questions; worked solutions for the embedded models are in `marco_dag.miniature`.
+No check looks for a solution; worked solutions for the embedded models are in `marco_dag.miniature`.
 """
 
 from collections.abc import Mapping

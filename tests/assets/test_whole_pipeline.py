@@ -29,8 +29,10 @@ def materialize_everything(house):
 
 @pytest.fixture(scope="module")
 def finished(house):
-    """The house after one run of everything."""
+    """The house after one run of everything, and of what stands beside the pipeline."""
     materialize_everything(house)
+    beside = importlib.import_module("assets.demo").Demo(house.defs, house.instance, Console())
+    assert beside.materialize(["strategy_comparison"], "generated"), beside.failures
     return house
 
 
@@ -54,6 +56,13 @@ def test_every_table_is_there_with_its_schema_and_not_empty(finished):
             frame = finished.table(table, key)
             assert frame.schema == TABLES[table]
             assert frame.height > 0 or table in MAY_BE_EMPTY, table
+
+
+def test_baselines_stand_beside_the_tree_at_its_own_price(finished):
+    comparison = finished.table("strategy_comparison", "generated")
+    assert comparison["strategy"].to_list() == ["mcts", "best-of-n", "beam", "diverse-beam"]
+    assert comparison["seeds"].unique().to_list() == [finished.table("trees", "generated").height]
+    assert comparison["tokens"][0] == pytest.approx(finished.table("trees", "generated")["tokens"].mean())
 
 
 def test_no_prompt_that_was_trained_on_is_held_out(finished):

@@ -55,9 +55,8 @@ class CompletionsServer:
         self._extra = extra or {}
         self._port = port
         self._ready = threading.Event()
-        self._loop = asyncio.new_event_loop()
         self._over = asyncio.Event()
-        self._thread = threading.Thread(target=self._loop.run_until_complete, args=(self._serve(),))
+        self._thread = threading.Thread(target=lambda: asyncio.run(self._serve()))
 
     def __enter__(self) -> "CompletionsServer":
         self._thread.start()
@@ -67,16 +66,16 @@ class CompletionsServer:
     def __exit__(self, *_: object) -> None:
         self._loop.call_soon_threadsafe(self._over.set)
         self._thread.join()
-        self._loop.close()
 
     @property
     def url(self) -> str:
         return f"http://127.0.0.1:{self._port}"
 
     async def _serve(self) -> None:
+        self._loop = asyncio.get_running_loop()
         app = web.Application()
         app.add_routes([web.get("/v1/models", self._list_models), web.post("/v1/completions", self._complete)])
-        runner = web.AppRunner(app, shutdown_timeout=0.1)
+        runner = web.AppRunner(app, handler_cancellation=True, shutdown_timeout=0.1)
         await runner.setup()
         site = web.TCPSite(runner, "127.0.0.1", self._port)
         await site.start()

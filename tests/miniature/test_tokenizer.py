@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from marco_dag.miniature.tokenizer import CHARACTERS, WORDS, build_tokenizer
-from marco_dag.tasks import TASKS
+from marco_dag.miniature.worked import METHODS
+from marco_dag.tasks import GENERATING_TASKS
 from marco_dag.thoughts import TAGS
 
 TOKENIZER = build_tokenizer(256)
@@ -47,14 +48,15 @@ def test_no_pseudo_word_is_a_template_word() -> None:
     """The letters of a word to be counted in must be tokens of their own."""
     rng = random.Random(0)
     for _ in range(3000):
-        word = str(TASKS["letters"].generate(rng).reference["word"])
+        word = str(GENERATING_TASKS["letters"].generate(rng).reference["word"])
         assert word not in WORDS
 
 
-def test_no_question_holds_an_unknown_character() -> None:
+def test_no_question_that_is_worked_holds_an_unknown_character() -> None:
     rng = random.Random(0)
-    for task in TASKS.values():
-        assert all(TOKENIZER.unk_token_id not in TOKENIZER(task.generate(rng).prompt).input_ids for _ in range(200))
+    for name in METHODS:
+        prompts = [GENERATING_TASKS[name].generate(rng).prompt for _ in range(200)]
+        assert all(TOKENIZER.unk_token_id not in TOKENIZER(prompt).input_ids for prompt in prompts)
 
 
 def test_the_chat_template_opens_closes_and_continues_an_assistant_message() -> None:

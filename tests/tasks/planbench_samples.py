@@ -1,4 +1,4 @@
-"""Problems and plans for the tests of PlanBench: rows of its sample files, problems made up, plans for any of them."""
+"""Problems and plans for the tests of PlanBench: rows of its sample files, and other plans made of plans."""
 
 import json
 import random
@@ -20,20 +20,6 @@ def gold_plan(row: dict[str, Any]) -> Plan:
     """A row's plan, taken from its PDDL by hand and not by the reader under test."""
     steps = (line.strip("()").split() for line in row["ground_truth_plan_pddl"])
     return tuple(Action(operator, tuple(blocks)) for operator, *blocks in steps)
-
-
-def plan_for(problem: Problem) -> Plan:
-    """Everything onto the table, then the goal's towers from below: valid for a goal of `on` facts, seldom short."""
-    below = {fact[1]: fact[2] for fact in problem.init if fact[0] == "on"}
-    plan: list[Action] = []
-    while below:
-        top = next(block for block in sorted(below) if block not in below.values())
-        plan += [Action("unstack", (top, below.pop(top))), Action("put-down", (top,))]
-    wanted = {fact[1]: fact[2] for fact in problem.goal}
-    while wanted:
-        lowest = next(block for block in sorted(wanted) if wanted[block] not in wanted)
-        plan += [Action("pick-up", (lowest,)), Action("stack", (lowest, wanted.pop(lowest)))]
-    return tuple(plan)
 
 
 def _drop(plan: Sequence[Action], rng: random.Random, problem: Problem) -> Sequence[Action]:

@@ -16,12 +16,15 @@ IFEVAL: Reference = {
     "instruction_id_list": ["change_case:capital_word_frequency", "keywords:forbidden_words", "punctuation:no_comma"],
     "kwargs": [{"capital_frequency": 1, "capital_relation": "less than"}, {"forbidden_words": ["bat"]}, {}],
 }
+PROBLEM = """(define (problem BW-rand-3) (:domain blocksworld-4ops) (:objects a b c)
+(:init (handempty) (ontable a) (on b a) (ontable c) (clear b) (clear c)) (:goal (and (on a b) (on b c))))"""
 REFERENCES: dict[str, Reference] = {
     "letters": {"word": "balloon", "letter": "l"},
     "arithmetic": {"answer": 85},
     "blocksworld": TOWER,
     "instructions": RULES,
     "ifeval": IFEVAL,
+    "planbench": {"problem": PROBLEM},
 }
 ASK_FOR_A_BLOCK = ("letters", "arithmetic", "blocksworld", "instructions")
 """Tasks to which free text without an Answer block is no answer."""

@@ -1,12 +1,14 @@
 """Blocksworld as PlanBench asks it: problems in PDDL, told in English, and plans checked step by step.
 
-`simulate` is the check of the search, `validate` the authority that it must agree with. Nothing here looks for a plan.
+`simulate` is the check of the search, `validate` the authority that it must agree with; neither looks for a plan.
 """
 
 from marco_dag.tasks.planbench.domain import Action
+from marco_dag.tasks.planbench.generation import generate_problem, render_problem
 from marco_dag.tasks.planbench.problem import Problem, parse_problem
 from marco_dag.tasks.planbench.reading import read_plan
 from marco_dag.tasks.planbench.simulator import PlanCheck, simulate
+from marco_dag.tasks.planbench.solution import plan_by_the_table
 from marco_dag.tasks.planbench.task import PlanBenchTask
 from marco_dag.tasks.planbench.validator import validate
 from marco_dag.tasks.planbench.wording import (
@@ -23,10 +25,13 @@ __all__ = [
     "PlanBenchTask",
     "PlanCheck",
     "Problem",
+    "generate_problem",
     "one_shot_prompt",
     "parse_problem",
+    "plan_by_the_table",
     "read_plan",
     "render_plan",
+    "render_problem",
     "simulate",
     "statement_of",
     "validate",

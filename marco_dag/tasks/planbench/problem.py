@@ -18,7 +18,7 @@ Fact: TypeAlias = tuple[str, ...]
 
 _Node: TypeAlias = "str | list[_Node]"
 
-_MAX_CHARS = 20_000
+_MAX_CHARS = 10_000
 _MAX_DEPTH = 8  # (define (:goal (and (on a b)))) needs 4; what is merely wrong should be named
 _TOKEN = re.compile(r"[()]|[^\s()]+")
 _COMMENT = re.compile(r";[^\n]*")
@@ -46,7 +46,7 @@ class Problem:
 def parse_problem(text: str) -> Problem:
     """The problem that a PDDL text states; ValueError("problem: reason") where it is none of this domain or impossible.
 
-    At most 20,000 characters; names are read in lower case, as PDDL has it.
+    At most 10,000 characters; names are read in lower case, as PDDL has it.
     """
     if len(text) > _MAX_CHARS:
         raise _fault(f"has {len(text)} characters, more than {_MAX_CHARS}")

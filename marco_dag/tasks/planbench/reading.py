@@ -57,6 +57,9 @@ def read_plan(text: str, names: Mapping[str, str]) -> tuple[Action, ...] | None:
     - **Unknown**: "pick up the purple block", `(pick-up q)`, `(stack a)`, and `(fly a b)` on a line of its own are
       steps of the plan, with the words that they are stated in. "Pick up a block" is a rule and no step.
     - **Nothing**: an empty text, or a section that is blank and closed by `[PLAN END]`, is the plan without a step.
+
+    PlanBench's own reader takes every line that holds an operator and as many "red block" names as it needs, wherever
+    they stand, drops any other line, and so joins two lists into one plan. On plain plans the two agree.
     """
     if not text:
         return ()

@@ -1,0 +1,38 @@
+"""`marco scores`: the results table, and the published benchmarks."""
+
+import argparse
+import os
+
+from marco_dag.cli.output import console
+from marco_dag.cli.root import declare_root, storage_of
+
+HELP = "Print the results table of the checkpoints that were scored."
+
+
+def declare(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments."""
+    parser.add_argument(
+        "--profile", metavar="NAME_OR_PATH", help="whose recipes to describe (default: $MARCO_PROFILE, else miniature)"
+    )
+    declare_root(parser)
+
+
+def run(chosen: argparse.Namespace) -> None:
+    """Print the tables."""
+    from marco_dag.errors import EvaluationError
+    from marco_dag.evaluation import summarize
+    from marco_dag.lineage import connect
+    from marco_dag.profiles import load_profile
+    from marco_dag.report import benchmarks_table, describe_checkpoints, results_table
+
+    profile = load_profile(chosen.profile or os.environ.get("MARCO_PROFILE") or "miniature")
+    storage = storage_of(chosen)
+    with connect(storage) as connection:
+        scores = connection.sql("SELECT * FROM scores").pl()
+    if scores.is_empty():
+        raise EvaluationError(f"no scores below {storage.root} yet; materialize benchmark_scores first")
+    summary = summarize(scores, profile.evaluation.confidence)
+    descriptions = describe_checkpoints(profile)
+    console().print(results_table(summary, descriptions))
+    if (benchmarks := benchmarks_table(summary, descriptions)) is not None:
+        console().print(benchmarks)
