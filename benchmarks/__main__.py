@@ -11,7 +11,7 @@ import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from benchmarks import definitions, demo, orchestration, search_inprocess, search_scripted, search_vllm
+from benchmarks import definitions, demo, orchestration, search_inprocess, search_scripted, search_vllm, verifiers
 from benchmarks.figure import Entry, Figure
 
 AREAS: Mapping[str, Callable[[], list[Figure]]] = {
@@ -21,6 +21,7 @@ AREAS: Mapping[str, Callable[[], list[Figure]]] = {
     "search-scripted": search_scripted.measure,
     "search-inprocess": search_inprocess.measure,
     "search-vllm": search_vllm.measure,
+    "verifiers": verifiers.measure,
 }
 OUTPUT = Path("build/bench.json")
 

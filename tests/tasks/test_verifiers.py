@@ -25,6 +25,7 @@ REFERENCES: dict[str, Reference] = {
     "instructions": RULES,
     "ifeval": IFEVAL,
     "planbench": {"problem": PROBLEM},
+    "math": {"answer": r"\text{BAT}"},
 }
 ASK_FOR_A_BLOCK = ("letters", "arithmetic", "blocksworld", "instructions")
 """Tasks to which free text without an Answer block is no answer."""
@@ -47,6 +48,8 @@ LONG_UNITS = ("<answer>", "</answer>", "<answer><thinking>", "9", "A/", "C/T C/D
         ("instructions", "BAT BET"),
         ("instructions", "the answer is BRAT\nBUST"),
         ("ifeval", "The weather is nice today and the children are playing."),
+        ("math", "bat"),
+        ("math", r"the answer is: \boxed{\textbf{BAT}}."),
     ],
 )
 def test_a_right_answer_is_right_however_it_is_reached(name: str, answer: str) -> None:
@@ -85,6 +88,8 @@ def test_a_right_answer_is_right_however_it_is_reached(name: str, answer: str) -
         ("ifeval", "BAT", "capital_word_frequency: expected less than 1 words in capitals, found 1"),
         ("ifeval", "the children saw a bat and a cat", "keywords:forbidden_words: 'bat' is forbidden and was found"),
         ("ifeval", "the children saw a cow, a cat and a dog", "punctuation:no_comma: expected no comma, found 1"),
+        ("math", "BAT BAT", "found 'BAT BAT'"),
+        ("math", "85", "found '85'"),
     ],
 )
 def test_a_wrong_answer_is_wrong_for_a_stated_reason(name: str, answer: str, reason: str) -> None:

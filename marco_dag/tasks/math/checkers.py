@@ -12,8 +12,7 @@ import select
 import subprocess
 import sys
 import threading
-import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Literal, TypeAlias, cast
 
 from marco_dag.errors import TaskError
@@ -21,8 +20,8 @@ from marco_dag.tasks.math import worker
 
 PROCESSOR_SECONDS = 1.0
 """What one comparison may cost: processor time, so that a busy machine changes no verdict."""
-WALL_SECONDS = 1.5
-"""After this a worker is killed whatever it has used."""
+WALL_SECONDS = 1.8
+"""After this a worker is killed whatever it has used: no check takes two seconds."""
 MEMORY_BYTES = 512 * 2**20
 """The address space of a worker; it needs a sixth of that."""
 MAX_WORKERS = 4
@@ -32,7 +31,7 @@ Comparison: TypeAlias = Literal["equal", "different", "unreadable_gold", "unread
 """What math-verify found; `unchecked` where it took too long or broke down."""
 
 _START_SECONDS = 60.0
-_SUDDEN_SECONDS = 0.2
+_SLOW_SECONDS = 0.2
 _TRIES = 2
 
 
@@ -79,20 +78,32 @@ class _Worker:
         self.is_over = False
         """Whether it must not be asked again."""
 
-    def ask(self, request: bytes) -> Comparison:
-        """What it found; it is over where it took too long. _WorkerGoneError where it was gone already."""
+    def ask(self, request: bytes, when_slow: Callable[[], None]) -> Comparison:
+        """What it found; `when_slow` is called where that takes long, and it is over where it takes too long.
+
+        _WorkerGoneError where it was gone already.
+        """
         if not self._is_ready:
             self._wait_until_ready()
-        asked_at = time.monotonic()
         try:
             self._requests.write(request)
         except BrokenPipeError as error:
             raise _WorkerGoneError from error
-        reply = self._read_line(WALL_SECONDS)
-        if reply is None and time.monotonic() - asked_at < _SUDDEN_SECONDS:
+        is_quick = self._speaks_within(_SLOW_SECONDS)
+        if not is_quick:
+            when_slow()
+            if not self._speaks_within(WALL_SECONDS - _SLOW_SECONDS):
+                self.is_over = True
+                return "unchecked"
+        reply = self._read_line()
+        if reply is None and is_quick:
             raise _WorkerGoneError
         self.is_over = reply is None or bool(reply["last"])
         return cast(Comparison, reply["finding"]) if reply else "unchecked"
+
+    def is_alive(self) -> bool:
+        """Whether its process is there."""
+        return self._process.poll() is None
 
     def end(self) -> None:
         """Kill it and wait until it is gone."""
@@ -108,22 +119,23 @@ class _Worker:
         self._replies.close()
 
     def _wait_until_ready(self) -> None:
-        greeting = self._read_line(_START_SECONDS)
+        greeting = self._read_line() if self._speaks_within(_START_SECONDS) else None
         if greeting is None or "failed" in greeting:
             why = greeting["failed"] if greeting else f"it is not ready after {_START_SECONDS:g} s, or ended"
             raise TaskError(f"a process for math-verify does not start ({sys.executable}): {why}")
         self._is_ready = True
 
-    def _read_line(self, seconds: float) -> dict[str, object] | None:
-        """Its next line; None where it ends first or takes longer than `seconds`."""
-        descriptor = self._replies.fileno()
+    def _speaks_within(self, seconds: float) -> bool:
+        """Whether it says something, or ends, before `seconds` have passed."""
         readable = select.poll()
-        readable.register(descriptor, select.POLLIN)
-        deadline = time.monotonic() + seconds
+        readable.register(self._replies.fileno(), select.POLLIN)
+        return bool(readable.poll(seconds * 1000))
+
+    def _read_line(self) -> dict[str, object] | None:
+        """Its next line, which it writes at once; None where it ends."""
         line = b""
         while not line.endswith(b"\n"):
-            left = max(0.0, deadline - time.monotonic())
-            chunk = os.read(descriptor, 1 << 16) if readable.poll(left * 1000) else b""
+            chunk = os.read(self._replies.fileno(), 1 << 16)
             if not chunk:
                 return None
             line += chunk
@@ -145,7 +157,7 @@ class _Pool:
             for _ in range(_TRIES):
                 asked = self._take()
                 try:
-                    finding = asked.ask(request)
+                    finding = asked.ask(request, self._make_ready)
                 except _WorkerGoneError:
                     self._end(asked)
                     continue
@@ -154,9 +166,10 @@ class _Pool:
                     raise
                 if asked.is_over:
                     self._end(asked)
-                    asked = self._start()  # now, so that the next caller need not wait for all of its start
-                with self._lock:
-                    self._idle.append(asked)
+                    self._make_ready()
+                else:
+                    with self._lock:
+                        self._idle.append(asked)
                 return finding
             return "unchecked"
 
@@ -174,14 +187,23 @@ class _Pool:
 
     def _take(self) -> _Worker:
         with self._lock:
-            if self._idle:
-                return self._idle.pop()
-        return self._start()
+            while self._idle:
+                idle = self._idle.pop()
+                if idle.is_alive():
+                    return idle
+                self._all.discard(idle)
+                idle.end()
+            return self._start()
+
+    def _make_ready(self) -> None:
+        """Start one to take over, so that the next caller need not wait for its start."""
+        with self._lock:
+            if not self._idle:
+                self._idle.append(self._start())
 
     def _start(self) -> _Worker:
         started = _Worker()
-        with self._lock:
-            self._all.add(started)
+        self._all.add(started)
         return started
 
     def _end(self, over: _Worker) -> None:

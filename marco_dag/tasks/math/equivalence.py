@@ -1,7 +1,7 @@
 """Whether an answer means what the gold answer means: plain cases here, in microseconds; the rest by math-verify.
 
 Decided here, and more strictly than math-verify would: equal texts; single numbers, exactly; numerals in a base; words;
-points and intervals component by component, in order and with the same brackets. Everything else goes to a worker process.
+points and intervals component by component, in order and with the same brackets. The rest goes to a worker process.
 """
 
 import re
@@ -20,6 +20,7 @@ MAX_CHARS = 2_000
 Finding: TypeAlias = Literal["equal", "different", "too_long", "unreadable_gold", "unreadable_answer", "unchecked"]
 """What a comparison found; `unchecked` is an answer that took math-verify too long or broke it."""
 
+_MAX_UNCLEANED_CHARS = 20 * MAX_CHARS
 _REMEMBERED = 4_096
 _BASED = re.compile(r"\(?(-?[0-9A-Za-z]+)\)?_(?:\{ ?([0-9]{1,2}) ?\}|([0-9]{1,2}))")
 _PREFIX = re.compile(r"(?:[A-Za-z] ?\\in|\\approx)(?![A-Za-z]) ?")
@@ -35,25 +36,34 @@ _OPENING, _CLOSING = "([{", ")]}"
 
 def is_readable(gold: str) -> bool:
     """Whether answers can be compared with `gold`."""
+    if len(gold) > _MAX_UNCLEANED_CHARS:
+        return False
     plain = _gold_form(gold)
-    if len(plain.text) > MAX_CHARS or not plain.text:
+    if not plain.text:
         return False
     if plain.quantity or plain.words or plain.based:
         return True
     return ask_math_verify([(plain.text, plain.text)]) == "equal"
 
 
-@lru_cache(_REMEMBERED)
 def compare(gold: str, answer: str) -> Finding:
-    """What math-verify, or what is plainer, says of `answer`; TaskError where no worker process can be started.
+    """What math-verify, or what is plainer, says of `answer`; TaskError where no worker process can be started."""
+    if len(gold) > _MAX_UNCLEANED_CHARS:
+        return "unreadable_gold"
+    if len(answer) > _MAX_UNCLEANED_CHARS:
+        return "too_long"
+    cleaned = clean(answer)
+    return compare_cleaned(gold, cleaned) if len(cleaned) <= MAX_CHARS else "too_long"
 
-    Remembers the last 4,096 pairs: a search and a benchmark ask the same again and again.
+
+@lru_cache(_REMEMBERED)
+def compare_cleaned(gold: str, found: str) -> Finding:
+    """`compare` with an answer that is cleaned (`latex.clean`), whatever its length.
+
+    Remembers the last 4,096 pairs: a search and a benchmark ask the same again and again, and what was once too slow to
+    check need not be so slowly found too slow again.
     """
-    if len(answer) > 20 * MAX_CHARS:
-        return "too_long"
-    expected, found = _gold_form(gold), clean(answer)
-    if len(found) > MAX_CHARS:
-        return "too_long"
+    expected = _gold_form(gold)
     plain = _compare_plainly(expected, found)
     if plain is not None:
         return "equal" if plain else "different"
@@ -91,7 +101,7 @@ class _Bracketed:
 
 @lru_cache(_REMEMBERED)
 def _gold_form(gold: str) -> _Gold:
-    whole = clean(gold[: 20 * MAX_CHARS])
+    whole = clean(gold)
     text = _bare(whole)
     is_words = any(pattern.fullmatch(whole) for pattern in (_WORDS_AS_TEXT, _NAME, _TIME))
     return _Gold(
@@ -100,7 +110,7 @@ def _gold_form(gold: str) -> _Gold:
 
 
 def _bare(cleaned: str) -> str:
-    """Without a unit in `\\text{…}` at its end, and without an `x \\in` or `\\approx` before it."""
+    r"""Without a unit in `\text{…}` at its end, and without an `x \in` or `\approx` before it."""
     head, last = without_last_text(cleaned)
     text = head if last and is_unit(f" {last}") else cleaned
     prefix = _PREFIX.match(text)
@@ -108,9 +118,9 @@ def _bare(cleaned: str) -> str:
 
 
 def _are_units_apart(one: str, other: str) -> bool:
-    """Whether both end in a unit with a power, and not the same: square is not cubic; other units are taken as they are."""
-    powers = [power[1] if power else "" for power in map(_POWER.search, (without_last_text(one)[1], without_last_text(other)[1]))]
-    return all(powers) and powers[0] != powers[1]
+    """Whether both end in a unit with a power, and not the same; other units are taken as they are."""
+    powers = [_POWER.search(without_last_text(text)[1]) for text in (one, other)]
+    return len({power[1] for power in powers if power}) == 2
 
 
 def _compare_plainly(gold: _Gold, found: str) -> bool | None:
@@ -142,8 +152,8 @@ def _components(gold: _Gold, found: str) -> Sequence[tuple[str, str]] | None:
     if gold.bracketed is None:
         return [(gold.text, bare)]
     stated = _split(_right_side(bare))
-    if stated is None:  # of `-(3, 4)` math-verify drops the sign
-        return None if _split(bare.lstrip("+- ")) else [(gold.text, bare)]
+    if stated is None:  # math-verify drops the sign of `-(3, 4)`, and takes a set for a point
+        return None if bare.startswith(r"\{") or _split(bare.lstrip("+- ")) else [(gold.text, bare)]
     if stated.brackets != gold.bracketed.brackets or len(stated.parts) != len(gold.bracketed.parts):
         return None
     pairs = []
@@ -167,7 +177,7 @@ def _is_balanced(text: str) -> bool:
 
 
 def _split(text: str) -> _Bracketed | None:
-    """The parts of a text like `(a, b]`, at least two; None for any other, sets in braces included: they have no order."""
+    """The parts of a text like `(a, b]`, at least two; None for any other, sets included: they have no order."""
     if text[:1] not in tuple("([") or text[-1:] not in tuple(")]"):
         return None
     depth, start, parts = 0, 1, []

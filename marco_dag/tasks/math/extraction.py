@@ -1,8 +1,8 @@
-"""Which answer a response states. Whether it is right is not asked here.
+r"""Which answer a response states. Whether it is right is not asked here.
 
-In this order: the last `\\boxed{…}` or `\\fbox{…}`; else what the last "answer is …" or "answer: …" names, or GSM8K's own
-last line `#### 18`, whichever comes later; else, of a chain, its last Answer block as it is. Free text with none of these
-states no answer. Every search here is iterative and linear in the response's length.
+In this order: the last `\boxed{…}` or `\fbox{…}`, and no answer if that is never closed; else what the last "answer
+is …" or "answer: …" names, or GSM8K's own last line `#### 18`, whichever comes later; else, of a chain, its last Answer
+block as it is. Free text with none of these states no answer. Every search is linear in the response's length.
 """
 
 import re
@@ -84,7 +84,7 @@ def _named_answer(text: str) -> str:
 
 
 def _first_statement(text: str, start: int) -> str:
-    """The formulas that `text` opens with at `start`, as many as are joined by "and", "or" or commas; else its sentence."""
+    """The formulas that `text` opens with at `start`, as many as "and", "or" or commas join; else its sentence."""
     formulas = []
     segment = _SEGMENT.match(text, start)
     while segment is not None:

@@ -1,7 +1,7 @@
-"""An answer's text in one way of writing: without what does not change what it means. Knows no mathematics.
+r"""An answer's text in one way of writing: without what does not change what it means. Knows no mathematics.
 
-Gone are characters that cannot be seen, math delimiters, dollar signs, spacing and sizing commands and punctuation at the
-end; kinds of `\\frac` and of `\\text` become one; symbols of Unicode become commands. Every pass is linear.
+Gone are characters that cannot be seen, math delimiters, dollar signs, spacing and sizing commands and punctuation at
+the end; kinds of `\frac` and of `\text` become one; symbols of Unicode become commands. Every pass is linear.
 """
 
 import re
@@ -86,12 +86,12 @@ def compact(cleaned: str) -> str:
 
 
 def plain_text(cleaned: str) -> str:
-    """With what stands in `\\text{…}` as ordinary text."""
+    r"""With what stands in `\text{…}` as ordinary text."""
     return " ".join(_TEXT.sub(r"\1", cleaned).split())
 
 
 def without_last_text(cleaned: str) -> tuple[str, str]:
-    """`cleaned` without a last `\\text{…}`, and that text with its power, `cm^2`; as it is and "" where it has none."""
+    r"""`cleaned` without a last `\text{…}`, and that text with its power, `cm^2`; as it is and "" where it has none."""
     start = cleaned.rfind("\\text{")
     last = _LAST_TEXT.match(cleaned, start) if start > 0 else None
     if last is None:

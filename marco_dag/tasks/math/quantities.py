@@ -1,4 +1,4 @@
-"""Numbers as answers write them, read exactly: `1,000`, `-.5`, `\\frac34`, `1\\frac45`, `3/4`, `20\\%`, `30^\\circ`, `18 dollars`.
+r"""Numbers as answers write them, read exactly: `1,000`, `-.5`, `\frac34`, `1\frac45`, `3/4`, `20\%`, `18 dollars`.
 
 Reads single rational numbers alone; whatever is none is for math-verify.
 """
@@ -22,18 +22,20 @@ _QUANTITY = re.compile(
 _UNIT = re.compile(r"[A-Za-z](?:[A-Za-z ./]|\^\{?[0-9]\}?){0,60}")
 _WORD = re.compile(r"[A-Za-z]+")
 
-_SHORT_UNITS = frozenset("m g s h l L km cm mm kg mg ml mL ft in lb lbs oz mi yd hr hrs min sec mph kmh kph sq cu".split())
+_SHORT_UNITS = frozenset(
+    _WORD.findall("m g s h l L km cm mm kg mg ml mL ft in lb lbs oz mi yd hr hrs min sec mph kmh kph sq cu")
+)
 """What may stand right behind a number, without a blank, and the only one-letter units there are."""
 _NOT_UNITS = frozenset(
-    """
+    _WORD.findall("""
     zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen
     eighteen nineteen twenty thirty forty fifty sixty seventy eighty ninety hundred hundreds thousand thousands million
     millions billion billions trillion trillions dozen dozens score half halves third thirds quarter quarters fourth
     fourths fifth fifths sixth sixths seventh sevenths eighth eighths ninth ninths tenth tenths hundredth hundredths
     thousandth thousandths double twice triple and or to of by plus minus times over divided multiplied mod modulo
     squared cubed factorial percent percentage pct pi tau base not no nor neither but than more less remainder root
-    infinity inf am pm sqrt sin cos tan log ln exp
-    """.split()
+    infinity inf am pm sqrt sin cos tan log ln exp if unless when otherwise is are
+    """)
 )
 """Words behind a number that make it another one, or no single one."""
 _PRECISE_DIGITS = 6
@@ -74,7 +76,7 @@ def read_quantity(cleaned: str, *, with_unit: bool = False) -> Quantity | None:
 
 
 def is_unit(text: str) -> bool:
-    """Whether `text`, found right behind a number, is a unit or what is counted: `cm`, ` dollars per day`, `\\text{ m}^2`."""
+    r"""Whether `text`, right behind a number, is a unit or what is counted: `cm`, ` dollars per day`, `\text{m}^2`."""
     words = plain_text(text)
     if not _UNIT.fullmatch(words):
         return False
@@ -114,4 +116,4 @@ def _same(one: Quantity, other: Quantity) -> bool:
     decimals = rounded.decimals or 0
     if decimals < _PRECISE_DIGITS or abs(rounded.value) * 10**decimals < 10 ** (_PRECISE_DIGITS - 1):
         return False
-    return abs(rounded.value - exact.value) * 2 * 10**decimals <= 1
+    return abs(rounded.value - exact.value) <= Fraction(1, 2 * 10**decimals)

@@ -1,5 +1,7 @@
 """The math verifier: the stated answer of a response against a gold answer as GSM8K, MATH or AIME publish it."""
 
+from decimal import Decimal
+from math import isfinite
 from typing import ClassVar
 
 from marco_dag.identity import JsonValue
@@ -11,15 +13,19 @@ from marco_dag.tasks.protocol import Reference, Verdict
 
 
 class MathTask:
-    """Reference: `answer`, the gold answer: a number, or text in LaTeX (`\\frac{14}{3}`, `(2,\\infty)`, `\\text{(C)}`, `1,000`)."""
+    r"""Reference: `answer`, the gold answer: a number or LaTeX: `1,000`, `\frac{14}{3}`, `(2,\infty)`, `\text{(C)}`."""
 
     name: ClassVar[str] = "math"
 
     def check_reference(self, reference: Reference) -> None:
         """ValueError where `answer` is no number and no text, blank, or nothing that math-verify can read."""
         answer = reference.get("answer")
-        if isinstance(answer, bool) or not isinstance(answer, str | int | float):
+        if not isinstance(answer, str | int | float) or isinstance(answer, bool):
             raise ValueError("answer: must be a number, or a text in LaTeX")
+        if isinstance(answer, float) and not isfinite(answer):
+            raise ValueError("answer: must be finite")
+        if isinstance(answer, int) and abs(answer) >= 10**MAX_CHARS:
+            raise ValueError(f"answer: has more than the {MAX_CHARS:,} digits that are compared")
         gold = _as_text(answer)
         if not gold.strip():
             raise ValueError("answer: must not be blank")
@@ -56,4 +62,4 @@ def _reason(finding: Finding, gold: str, answer: str) -> str:
 
 
 def _as_text(answer: JsonValue) -> str:
-    return str(answer)
+    return f"{Decimal(repr(answer)):f}" if isinstance(answer, float) else str(answer)

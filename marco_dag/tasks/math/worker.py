@@ -15,7 +15,7 @@ import select
 import signal
 import sys
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -50,7 +50,8 @@ def main() -> int:
     return 0
 
 
-def _load() -> Any:
+def _load() -> Callable[[Sequence[tuple[str, str]]], str]:
+    """The comparison, once everything is imported and has run."""
     from math_verify import LatexExtractionConfig, parse, verify
     from sympy.core.random import seed
 
