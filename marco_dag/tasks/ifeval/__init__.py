@@ -7,7 +7,7 @@ facebookresearch's Multi-IF (He et al., arXiv 2410.15553), written anew. Where t
 - Keywords, section marks and postscript marks are literal texts, not regular expressions.
 - A kwarg that is missing or impossible is refused; the published checkers draw a random value.
 - `zh` as a response's language stands for zh-cn and zh-tw, which langdetect tells apart.
-- langdetect is seeded and sees the first 20,000 characters.
+- langdetect is seeded, sees 20,000 characters, and is asked for a script only where a character of it is there.
 - Thai is counted as any other language; an emoji beside Chinese or Japanese is no word of its own.
 - JSON too deep for Python is no JSON.
 

@@ -17,7 +17,6 @@ OPTIONS = ("My answer is yes.", "My answer is no.", "My answer is maybe.")
 
 _SINGLE = re.compile(r"\*[^\n*]*\*")
 _DOUBLE = re.compile(r"\*\*[^\n*]*\*\*")
-_NUMBER = re.compile(r"\s?\d+\s?")
 _FENCES = ("```json", "```Json", "```JSON", "```")
 
 
@@ -81,12 +80,8 @@ class MultipleSections:
     def breach(self, text: Text) -> str | None:
         """How many were found."""
         opening = self.section_spliter.strip()
-        count, place = 0, text.text.find(opening)
-        while place >= 0:
-            number = _NUMBER.match(text.text, place + len(opening))
-            count += number is not None
-            place = text.text.find(opening, number.end() if number else place + 1)
-        return compare(count, "at least", self.num_sections, f"sections {shown(opening)}")
+        found = len(re.findall(re.escape(opening) + r"\s?\d+", text.text))
+        return compare(found, "at least", self.num_sections, f"sections {shown(opening)}")
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,7 +21,7 @@ LANGUAGES: Final = (
 
 _SEED = 0
 _LONGEST = 20_000
-_OTHER_SCRIPTS = re.compile(r"[\u0900-\u097f\u3000-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\uff00-\uffef]")
+_OTHER_SCRIPTS = re.compile(r"[\u00b7\u0900-\u097f\u3000-\u31ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\uff00-\uffef]")
 
 
 def detect_language(text: str) -> str | None:

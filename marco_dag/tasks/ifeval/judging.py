@@ -36,7 +36,7 @@ def judge(response: str, reference: Reference) -> Judgement:
     if stated is None:
         none = (False,) * len(instructions.rules)
         return Judgement(none, none, (_NOTHING_STATED,) * len(instructions.rules))
-    reasons = find_breaches(stated, instructions)
+    reasons = tuple(find_breaches(stated, instructions))
     loosely = _follow_loosely(stated, instructions, [reason is not None for reason in reasons])
     return Judgement(tuple(reason is None for reason in reasons), loosely, reasons)
 
@@ -47,10 +47,10 @@ def judged_text(response: str) -> str | None:
     return stated if stated and not stated.isspace() else None
 
 
-def find_breaches(stated: str, instructions: Instructions) -> tuple[str | None, ...]:
-    """What `Rule.breach` says of each instruction on a text that is not blank."""
+def find_breaches(stated: str, instructions: Instructions) -> Iterator[str | None]:
+    """What `Rule.breach` says of one instruction after the other on a text that is not blank."""
     text = Text(stated, instructions.book)
-    return tuple(rule.breach(text) for rule in instructions.rules)
+    return (rule.breach(text) for rule in instructions.rules)
 
 
 def _follow_loosely(stated: str, instructions: Instructions, broken: Sequence[bool]) -> tuple[bool, ...]:
