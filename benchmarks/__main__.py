@@ -11,7 +11,15 @@ import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from benchmarks import definitions, demo, orchestration, search_inprocess, search_scripted, search_vllm, verifiers
+from benchmarks import (
+    definitions,
+    demo,
+    orchestration,
+    search_inprocess,
+    search_scripted,
+    search_vllm,
+    verifiers,
+)
 from benchmarks.figure import Entry, Figure
 
 AREAS: Mapping[str, Callable[[], list[Figure]]] = {

@@ -18,7 +18,14 @@ from marco_dag.tasks.protocol import GeneratingTask, Outcome, Question, Referenc
 
 GENERATING_TASKS: Mapping[str, GeneratingTask] = {
     task.name: task
-    for task in (LettersTask(), ArithmeticTask(), BlocksworldTask(), InstructionsTask(), PlanBenchTask(), IfEvalTask())
+    for task in (
+        LettersTask(),
+        ArithmeticTask(),
+        BlocksworldTask(),
+        InstructionsTask(),
+        PlanBenchTask(),
+        IfEvalTask(),
+    )
 }
 """Every registered task that makes questions of its own, by its name."""
 

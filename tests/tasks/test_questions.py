@@ -55,7 +55,6 @@ def test_no_answer_is_right_for_a_third_of_the_questions(name: str) -> None:
         "arithmetic": [str(total) for total in range(20, 199)],
         "blocksworld": [f"{block}/{support}" for block in "ABCDE" for support in "ABCDET" if block != support],
         "instructions": ["bat bet", "TAB TEB TIB", "Mon Man"],
-        "ifeval": ["My answer is yes.", "no", '"no"', '{"a": "b"}', CRAMMED],
         "planbench": [
             *(
                 f"(pick-up {block}) (stack {block} {support})"
@@ -66,6 +65,7 @@ def test_no_answer_is_right_for_a_third_of_the_questions(name: str) -> None:
             "(unstack b a) (put-down b) (pick-up a) (stack a b)",
             "(pick-up b) (stack b a) (pick-up c) (stack c b)",
         ],
+        "ifeval": ["My answer is yes.", "no", '"no"', '{"a": "b"}', CRAMMED],
     }
     rng = random.Random(0)
     questions = [GENERATING_TASKS[name].generate(rng) for _ in range(1500)]

@@ -12,20 +12,20 @@ from marco_dag.thoughts import TAGS
 
 TOWER: Reference = {"start": {"A": "T", "B": "A", "C": "B", "D": "T"}, "goal": {"A": "D"}}
 RULES: Reference = {"count": 2, "case": "upper", "first": "b", "last": "t", "without": "i", "order": "alphabetical"}
+PROBLEM = """(define (problem BW-rand-3) (:domain blocksworld-4ops) (:objects a b c)
+(:init (handempty) (ontable a) (on b a) (ontable c) (clear b) (clear c)) (:goal (and (on a b) (on b c))))"""
 IFEVAL: Reference = {
     "instruction_id_list": ["change_case:capital_word_frequency", "keywords:forbidden_words", "punctuation:no_comma"],
     "kwargs": [{"capital_frequency": 1, "capital_relation": "less than"}, {"forbidden_words": ["bat"]}, {}],
 }
-PROBLEM = """(define (problem BW-rand-3) (:domain blocksworld-4ops) (:objects a b c)
-(:init (handempty) (ontable a) (on b a) (ontable c) (clear b) (clear c)) (:goal (and (on a b) (on b c))))"""
 REFERENCES: dict[str, Reference] = {
     "letters": {"word": "balloon", "letter": "l"},
     "arithmetic": {"answer": 85},
     "blocksworld": TOWER,
     "instructions": RULES,
-    "ifeval": IFEVAL,
     "planbench": {"problem": PROBLEM},
     "math": {"answer": r"\text{BAT}"},
+    "ifeval": IFEVAL,
 }
 ASK_FOR_A_BLOCK = ("letters", "arithmetic", "blocksworld", "instructions")
 """Tasks to which free text without an Answer block is no answer."""
@@ -47,9 +47,9 @@ LONG_UNITS = ("<answer>", "</answer>", "<answer><thinking>", "9", "A/", "C/T C/D
         ("blocksworld", "C/T\nC/D C/T B/T\tA/D"),
         ("instructions", "BAT BET"),
         ("instructions", "the answer is BRAT\nBUST"),
-        ("ifeval", "The weather is nice today and the children are playing."),
         ("math", "bat"),
         ("math", r"the answer is: \boxed{\textbf{BAT}}."),
+        ("ifeval", "The weather is nice today and the children are playing."),
     ],
 )
 def test_a_right_answer_is_right_however_it_is_reached(name: str, answer: str) -> None:
@@ -85,11 +85,11 @@ def test_a_right_answer_is_right_however_it_is_reached(name: str, answer: str) -
         ("instructions", "BET BAT", "order: 'bat' stands after 'bet'"),
         ("instructions", "BAT BAT", "order: 'bat' is repeated"),
         ("instructions", "BAT, BET", "'BAT,' is no word of letters"),
+        ("math", "BAT BAT", "found 'BAT BAT'"),
+        ("math", "85", "found '85'"),
         ("ifeval", "BAT", "capital_word_frequency: expected less than 1 words in capitals, found 1"),
         ("ifeval", "the children saw a bat and a cat", "keywords:forbidden_words: 'bat' is forbidden and was found"),
         ("ifeval", "the children saw a cow, a cat and a dog", "punctuation:no_comma: expected no comma, found 1"),
-        ("math", "BAT BAT", "found 'BAT BAT'"),
-        ("math", "85", "found '85'"),
     ],
 )
 def test_a_wrong_answer_is_wrong_for_a_stated_reason(name: str, answer: str, reason: str) -> None:
