@@ -68,7 +68,8 @@ class Demo:
         """Every asset in order; False where nothing that follows could be made. A failed partition leaves a gap."""
         from assets.partitions import BATCH_ASSETS
 
-        if not self.materialize(["seed_batches", "held_out_questions", "base_models"]):
+        questions = ["held_out_questions", "benchmark_questions", "benchmark_quarantine"]
+        if not self.materialize(["seed_batches", *questions, "base_models"]):
             return False
         batches = pl.read_parquet(storage.table_file("seed_batches"))["batch"]
         searched = [self.materialize(BATCH_ASSETS, batch) for batch in batches]
@@ -138,11 +139,14 @@ def _why(result: dg.ExecuteInProcessResult) -> str:
 
 def _show_results(console: Console, profile: "Profile", storage: "Storage") -> None:
     from marco_dag.evaluation import summarize
-    from marco_dag.report import REPORT_FILE, describe_checkpoints, results_table
+    from marco_dag.report import REPORT_FILE, benchmarks_table, describe_checkpoints, results_table
 
     files = [storage.table_file("scores", checkpoint) for checkpoint in profile.checkpoints]
     scores = pl.concat([pl.read_parquet(file) for file in files if file.exists()])
-    console.print(results_table(summarize(scores, profile.evaluation.confidence), describe_checkpoints(profile)))
+    summary, descriptions = summarize(scores, profile.evaluation.confidence), describe_checkpoints(profile)
+    console.print(results_table(summary, descriptions))
+    if (benchmarks := benchmarks_table(summary, descriptions)) is not None:
+        console.print(benchmarks)
     console.print(f"report: {storage.reports / profile.name / REPORT_FILE}", highlight=False)
 
 

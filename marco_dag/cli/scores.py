@@ -1,4 +1,4 @@
-"""`marco scores`: the results table."""
+"""`marco scores`: the results table, and the published benchmarks."""
 
 import argparse
 import os
@@ -18,12 +18,12 @@ def declare(parser: argparse.ArgumentParser) -> None:
 
 
 def run(chosen: argparse.Namespace) -> None:
-    """Print the table."""
+    """Print the tables."""
     from marco_dag.errors import EvaluationError
     from marco_dag.evaluation import summarize
     from marco_dag.lineage import connect
     from marco_dag.profiles import load_profile
-    from marco_dag.report import describe_checkpoints, results_table
+    from marco_dag.report import benchmarks_table, describe_checkpoints, results_table
 
     profile = load_profile(chosen.profile or os.environ.get("MARCO_PROFILE") or "miniature")
     storage = storage_of(chosen)
@@ -32,4 +32,7 @@ def run(chosen: argparse.Namespace) -> None:
     if scores.is_empty():
         raise EvaluationError(f"no scores below {storage.root} yet; materialize benchmark_scores first")
     summary = summarize(scores, profile.evaluation.confidence)
-    console().print(results_table(summary, describe_checkpoints(profile)))
+    descriptions = describe_checkpoints(profile)
+    console().print(results_table(summary, descriptions))
+    if (benchmarks := benchmarks_table(summary, descriptions)) is not None:
+        console().print(benchmarks)
