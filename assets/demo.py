@@ -68,7 +68,8 @@ class Demo:
         """Every asset in order; False where nothing that follows could be made. A failed partition leaves a gap."""
         from assets.partitions import BATCH_ASSETS
 
-        if not self.materialize(["seed_batches", "held_out_questions", "base_models"]):
+        questions = ["held_out_questions", "benchmark_questions", "benchmark_quarantine"]
+        if not self.materialize(["seed_batches", *questions, "base_models"]):
             return False
         batches = pl.read_parquet(storage.table_file("seed_batches"))["batch"]
         searched = [self.materialize(BATCH_ASSETS, batch) for batch in batches]

@@ -68,6 +68,31 @@ SEED_DIFFICULTY = pl.Schema(
     }
 )
 
+BENCHMARK_QUESTIONS = pl.Schema(
+    {
+        "question_id": pl.String,  # content_id("question", benchmark, key, prompts, reference)
+        "benchmark": pl.String,  # the name in the profile
+        "task": pl.String,  # name of the registered task that checks the answers
+        "key": pl.String,  # the row's own id; null where it has none
+        "language": pl.String,  # ISO 639-1; null where the benchmark has one language only
+        "question": pl.String,  # the benchmark's own words, without the prompt around them; turns apart by a blank line
+        "prompts": pl.String,  # JSON list: what the user says, turn by turn
+        "reference": pl.String,  # JSON list: what the task's verifier needs, turn by turn
+        "source": pl.String,  # name of the file, or of the data set on the hub
+    }
+)
+
+BENCHMARK_QUARANTINE = pl.Schema(
+    {
+        "benchmark": pl.String,
+        "source": pl.String,
+        "row": pl.Int64,  # 1-based line (JSONL) or row
+        "field": pl.String,  # null when no single field is to blame
+        "reason": pl.String,
+        "raw": pl.String,  # the row as it stood, cut at 2,000 characters
+    }
+)
+
 THOUGHTS = pl.Schema(
     {
         "node_id": pl.String,  # content_id("node", tree_id, parent_id, kind, role, text)
@@ -160,10 +185,11 @@ SCORES = pl.Schema(
     {
         "checkpoint": pl.String,  # "base", "sft" or a recipe's name
         "checkpoint_digest": pl.String,
-        "benchmark": pl.String,
-        "question_id": pl.String,  # the held-out seed's seed_id
+        "benchmark": pl.String,  # a published benchmark's name in the profile, or the task of a held-out question
+        "question_id": pl.String,  # a benchmark question's, or the held-out seed's seed_id
         "decoding": pl.String,  # "greedy" or "sampled"
         "sample": pl.Int64,
+        "turn": pl.Int64,  # 1-based turn of the conversation
         "correct": pl.Boolean,
         "answered": pl.Boolean,
         "clipped": pl.Boolean,  # cut at the token limit
@@ -171,6 +197,8 @@ SCORES = pl.Schema(
         "repetition": pl.Float64,  # share of repeated 20-word-grams, 0 to 1
         "reflections": pl.Int64,  # reflection words
         "verdict": pl.String,
+        "answer": pl.String,  # as extracted from the response; null where none was
+        "details": pl.String,  # JSON: what a task tells of a response beyond its verdict; null where nothing
         "response": pl.String,
     }
 )
@@ -200,6 +228,8 @@ TABLES: dict[str, pl.Schema] = {
     "seed_overlaps": SEED_OVERLAPS,
     "seed_difficulty": SEED_DIFFICULTY,
     "held_out_questions": SEED_PROMPTS,
+    "benchmark_questions": BENCHMARK_QUESTIONS,
+    "benchmark_quarantine": BENCHMARK_QUARANTINE,
     "thoughts": THOUGHTS,
     "trees": TREES,
     "chains": CHAINS,

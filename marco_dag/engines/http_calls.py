@@ -72,7 +72,7 @@ class HttpCalls:
         try:
             return await self._call("GET", path, None, read, _CONNECT_TIMEOUT_S)
         except _Passing as failure:
-            raise EngineUnavailableError(f"{self.url}: {failure.why}") from failure
+            raise EngineUnavailableError(self._why_gone() or f"{self.url}: {failure.why}") from failure
 
     async def post(self, path: str, payload: Mapping[str, object], read: Callable[[Any], T]) -> T:
         """What `read` makes of the answer; GarbageError from it counts as a fault of the server.

@@ -4,7 +4,7 @@ A server keeps the keys and values of the prefixes it has seen, so a conversatio
 server has clearly more to do than another. One that is gone is left out; its calls go to the others.
 """
 
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from collections.abc import Sequence
 
 from marco_dag.engines.protocol import Completion, Message, Request
@@ -23,6 +23,8 @@ class ReplicatedEngine:
     def __init__(self, replicas: Sequence[ServerEngine]) -> None:
         self._replicas = list(replicas)
         self._gone: dict[ServerEngine, EngineUnavailableError] = {}
+        self._asked: Counter[ServerEngine] = Counter()
+        """Completions that each is asked for and has not given yet."""
         self._home: OrderedDict[tuple[Message, ...], ServerEngine] = OrderedDict()
 
     @property
@@ -44,10 +46,13 @@ class ReplicatedEngine:
         """See `Engine.complete`; EngineUnavailableError once every replica is gone."""
         while here := self._here():
             replica = self._choose(request.messages, here)
+            self._asked[replica] += request.n
             try:
                 return await replica.complete(request)
             except EngineUnavailableError as error:
                 self._gone[replica] = error
+            finally:
+                self._asked[replica] -= request.n
         raise EngineUnavailableError("; ".join(str(error) for error in self._gone.values()))
 
     async def close(self) -> None:
@@ -59,12 +64,16 @@ class ReplicatedEngine:
         return [replica for replica in self._replicas if replica not in self._gone]
 
     def _choose(self, conversation: tuple[Message, ...], here: Sequence[ServerEngine]) -> ServerEngine:
-        idlest = min(here, key=lambda replica: replica.load)
+        idlest = min(here, key=self._load)
         home = self._home.get(conversation)
-        if home is None or home in self._gone or home.load > idlest.load + _WORTH_MOVING:
+        if home is None or home in self._gone or self._load(home) > self._load(idlest) + _WORTH_MOVING:
             home = idlest
         self._home[conversation] = home
         self._home.move_to_end(conversation)
         if len(self._home) > _REMEMBERED:
             self._home.popitem(last=False)
         return home
+
+    def _load(self, replica: ServerEngine) -> float:
+        """Completions that are asked of it, as a share of what it bears at once."""
+        return self._asked[replica] / replica.bears

@@ -65,9 +65,9 @@ class ServerEngine:
         return 2 * self._limit.limit
 
     @property
-    def load(self) -> float:
-        """Completions that are asked of the server, as a share of what it bears at once."""
-        return self._limit.demand / self._limit.best
+    def bears(self) -> int:
+        """Completions at once with which the server has been fastest so far."""
+        return self._limit.best
 
     async def check(self, request: Request) -> None:
         """EngineError where no server answers, it lacks the model, or the prompt does not suit template or context."""

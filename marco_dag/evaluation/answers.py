@@ -1,42 +1,26 @@
-"""A checkpoint answers the held-out questions: once greedily, then sampled; one row a response.
+"""A checkpoint answers held-out questions and published benchmarks; one row a response, with its verdict.
 
 Answers are checked by the task's own verifier, the code that is also the reward of the search. Nothing is summed up
 here (`marco_dag.evaluation.summary`).
 """
 
 import asyncio
-import json
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 
 import polars as pl
 
 from marco_dag import schemas
-from marco_dag.engines.protocol import Completion, Engine, Message, Request
-from marco_dag.errors import EngineError, EvaluationError, TaskError
+from marco_dag.engines.protocol import Completion, Engine
+from marco_dag.errors import EngineError, EngineUnavailableError, EvaluationError
+from marco_dag.evaluation.benchmarks import Procedure
 from marco_dag.evaluation.config import EvaluationConfig
-from marco_dag.evaluation.measures import reflections, repetition
-from marco_dag.evaluation.summary import Decoding
-from marco_dag.identity import derive_seed
+from marco_dag.evaluation.conversations import Conversation, benchmark_conversations, held_out_conversations
+from marco_dag.evaluation.marking import mark
 from marco_dag.progress import Progress, progress
-from marco_dag.tasks import get_task
-from marco_dag.tasks.protocol import Reference, Task
 
 # Far above any engine's batch, so that it never waits for work; a bound, so that a huge benchmark spares the memory.
-_REQUESTS_IN_FLIGHT = 4096
-
-
-@dataclass(frozen=True, slots=True)
-class _Ask:
-    """One response to be asked for."""
-
-    question_id: str
-    task: Task
-    reference: Reference
-    decoding: Decoding
-    sample: int
-    request: Request
+_CONVERSATIONS_IN_FLIGHT = 4096
 
 
 def answer_questions(
@@ -71,66 +55,100 @@ async def ask_questions(
     seed: int,
 ) -> pl.DataFrame:
     """`answer_questions` for a running event loop."""
-    asks = _asks(questions, config, seed)
+    return await _scores(engine, held_out_conversations(questions, config, seed), checkpoint, checkpoint_digest)
+
+
+def answer_benchmarks(
+    engine: Engine,
+    questions: pl.DataFrame,
+    procedures: Mapping[str, Procedure],
+    *,
+    checkpoint: str,
+    checkpoint_digest: str,
+    seed: int,
+) -> pl.DataFrame:
+    """The scores (schemas.SCORES) of published questions (schemas.BENCHMARK_QUESTIONS), one row a turn.
+
+    `procedures` says for each benchmark how it is asked. A turn's prompt holds the turns before it and the model's own
+    replies to them; one that no longer fits the model's context is not asked and counts as clipped, without an answer.
+    Rows and seeds as `answer_questions`, then by turn; so are its errors, and what to do in a notebook: await
+    `ask_benchmarks`.
+    """
+    return asyncio.run(
+        ask_benchmarks(
+            engine, questions, procedures, checkpoint=checkpoint, checkpoint_digest=checkpoint_digest, seed=seed
+        )
+    )
+
+
+async def ask_benchmarks(
+    engine: Engine,
+    questions: pl.DataFrame,
+    procedures: Mapping[str, Procedure],
+    *,
+    checkpoint: str,
+    checkpoint_digest: str,
+    seed: int,
+) -> pl.DataFrame:
+    """`answer_benchmarks` for a running event loop."""
+    return await _scores(engine, benchmark_conversations(questions, procedures, seed), checkpoint, checkpoint_digest)
+
+
+async def _scores(
+    engine: Engine, conversations: Sequence[Conversation], checkpoint: str, checkpoint_digest: str
+) -> pl.DataFrame:
     try:
-        completions = await _complete(engine, asks, checkpoint)
+        answered = await _converse_all(engine, conversations, checkpoint)
     finally:
         await engine.close()
     rows = [
-        {"checkpoint": checkpoint, "checkpoint_digest": checkpoint_digest, **_score(ask, completion)}
-        for ask, completion in zip(asks, completions, strict=True)
+        {"checkpoint": checkpoint, "checkpoint_digest": checkpoint_digest, **mark(conversation, turn, completion)}
+        for conversation, completions in zip(conversations, answered, strict=True)
+        for turn, completion in enumerate(completions)
     ]
-    return schemas.conform(pl.DataFrame(rows), "scores")
+    return schemas.conform(pl.DataFrame(rows, infer_schema_length=None), "scores")
 
 
-def _asks(questions: pl.DataFrame, config: EvaluationConfig, seed: int) -> list[_Ask]:
-    """Every response to be asked for, in the order of the rows; nothing is asked while one of them is bad."""
-    repeated = questions.filter(pl.col("seed_id").is_duplicated())
-    if not repeated.is_empty():
-        raise EvaluationError(f"question {repeated['seed_id'][0]}: stands more than once; drop the repeats")
-    asks = []
-    for row in questions.iter_rows(named=True):
-        try:
-            task, reference = get_task(row["task"]), json.loads(row["reference"])
-            task.check_reference(reference)
-        except (TaskError, ValueError) as error:
-            raise EvaluationError(f"question {row['seed_id']}: {error}") from error
-        messages = (Message("user", row["prompt"]),)
-        greedy = Request(messages, max_tokens=config.max_tokens, temperature=0.0)
-        asks.append(_Ask(row["seed_id"], task, reference, "greedy", 0, greedy))
-        for sample in range(config.samples):
-            sampled = Request(
-                messages,
-                max_tokens=config.max_tokens,
-                temperature=config.temperature,
-                top_p=config.top_p,
-                seed=derive_seed(seed, row["seed_id"], sample),
-            )
-            asks.append(_Ask(row["seed_id"], task, reference, "sampled", sample, sampled))
-    return asks
-
-
-async def _complete(engine: Engine, asks: Sequence[_Ask], checkpoint: str) -> list[Completion]:
-    """The completion of each ask, in order; the first that fails ends the others."""
-    free = asyncio.Semaphore(_REQUESTS_IN_FLIGHT)
-    with progress(f"answers of {checkpoint}", len(asks), "responses") as bar:
+async def _converse_all(
+    engine: Engine, conversations: Sequence[Conversation], checkpoint: str
+) -> list[list[Completion]]:
+    """The completions of each conversation, turn by turn; the first that fails ends the others."""
+    free = asyncio.Semaphore(_CONVERSATIONS_IN_FLIGHT)
+    turns = sum(len(conversation.prompts) for conversation in conversations)
+    with progress(f"answers of {checkpoint}", turns, "responses") as bar:
         meter = _TokenMeter(bar)
 
-        async def complete(ask: _Ask) -> Completion:
+        async def converse(conversation: Conversation) -> list[Completion]:
             async with free:
                 try:
-                    [completion] = await engine.complete(ask.request)
+                    return await _converse(engine, conversation, meter)
                 except EngineError as error:
-                    raise EvaluationError(f"checkpoint {checkpoint}, question {ask.question_id}: {error}") from error
-            meter.count(completion)
-            return completion
+                    where = f"checkpoint {checkpoint}, question {conversation.question_id}"
+                    raise EvaluationError(f"{where}: {error}") from error
 
         try:
             async with asyncio.TaskGroup() as group:
-                tasks = [group.create_task(complete(ask)) for ask in asks]
+                tasks = [group.create_task(converse(conversation)) for conversation in conversations]
         except ExceptionGroup as failures:
             raise failures.exceptions[0] from failures
     return [task.result() for task in tasks]
+
+
+async def _converse(engine: Engine, conversation: Conversation, meter: "_TokenMeter") -> list[Completion]:
+    completions: list[Completion] = []
+    for turn in range(len(conversation.prompts)):
+        request = conversation.request([completion.text for completion in completions])
+        try:
+            [completion] = await engine.complete(request)
+        except EngineUnavailableError:
+            raise
+        except EngineError:
+            if turn == 0:
+                raise
+            completion = Completion("", 0, "length")  # the history has outgrown the model's context
+        meter.count(completion)
+        completions.append(completion)
+    return completions
 
 
 class _TokenMeter:
@@ -145,21 +163,3 @@ class _TokenMeter:
         self._tokens += completion.tokens
         seconds = time.perf_counter() - self._start
         self._bar.advance(1, tokens_per_s=f"{self._tokens / max(seconds, 1e-9):,.0f}")
-
-
-def _score(ask: _Ask, completion: Completion) -> dict[str, object]:
-    verdict = ask.task.verify(completion.text, ask.reference)
-    return {
-        "benchmark": ask.task.name,
-        "question_id": ask.question_id,
-        "decoding": ask.decoding,
-        "sample": ask.sample,
-        "correct": verdict.outcome == "correct",
-        "answered": verdict.outcome != "no_answer",
-        "clipped": completion.finish_reason == "length",
-        "tokens": completion.tokens,
-        "repetition": repetition(completion.text),
-        "reflections": reflections(completion.text),
-        "verdict": verdict.reason,
-        "response": completion.text,
-    }

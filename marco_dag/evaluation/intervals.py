@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 _BOOTSTRAP_DRAWS = 10_000
+_RATIO_DRAWS = 2_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,17 +75,51 @@ def paired_difference(
 ) -> Estimate:
     """The mean of first - second (Q,), same questions in the same order, with a paired bootstrap over questions.
 
+    As `bootstrap_mean` of the differences. ValueError for Q = 0.
+    """
+    return bootstrap_mean(first - second, confidence, seed)
+
+
+def bootstrap_mean(per_question: NDArray[np.float64], confidence: float, seed: int) -> Estimate:
+    """The mean of `per_question` (Q,), with a bootstrap over questions.
+
     The interval is the percentile interval of 10,000 resamples, widened to hold the estimate where it does not. The
-    standard error is the closed one. Differences take few distinct values, so that a resample is one multinomial draw
+    standard error is the closed one. The values take few distinct ones, so that a resample is one multinomial draw
     of how often each value comes up: the same distribution at a thousandth of the work. ValueError for Q = 0.
     """
-    if first.size == 0:
-        raise ValueError("a difference over no questions has no value")
-    differences = first - second
-    values, counts = np.unique(differences, return_counts=True)
-    resampled = np.random.default_rng(seed).multinomial(differences.size, counts / differences.size, _BOOTSTRAP_DRAWS)
-    means = resampled @ values / differences.size  # (draws,)
+    if per_question.size == 0:
+        raise ValueError("a mean over no questions has no value")
+    values, counts = np.unique(per_question, return_counts=True)
+    resampled = np.random.default_rng(seed).multinomial(per_question.size, counts / per_question.size, _BOOTSTRAP_DRAWS)
+    means = resampled @ values / per_question.size  # (draws,)
+    value = float(per_question.mean())
+    return Estimate(value, standard_error(per_question), *_percentiles(means, value, confidence))
+
+
+def bootstrap_ratios(sums: NDArray[np.float64], of: NDArray[np.float64], confidence: float, seed: int) -> Estimate:
+    """The mean over M measures of their ratios Σ sums / Σ of, both (Q, M), with a bootstrap over questions.
+
+    For measures whose unit is not the question, instructions say, of which a question has several. Every column of `of`
+    has a sum > 0; a resample in which one has none is left out. The interval is as `bootstrap_mean`'s, of 2,000
+    resamples; its standard error is their standard deviation. ValueError for Q = 0.
+    """
+    questions = sums.shape[0]
+    if questions == 0:
+        raise ValueError("a mean over no questions has no value")
+    rng = np.random.default_rng(seed)
+    means = []
+    for _ in range(_RATIO_DRAWS):
+        drawn = np.bincount(rng.integers(0, questions, questions), minlength=questions)  # (Q,)
+        totals = drawn @ of  # (M,)
+        if totals.all():
+            means.append(float((drawn @ sums / totals).mean()))
+    value = float((sums.sum(axis=0) / of.sum(axis=0)).mean())
+    spread = float(np.std(means, ddof=1)) if questions > 1 and len(means) > 1 else None
+    return Estimate(value, spread, *_percentiles(np.array(means or [value]), value, confidence))
+
+
+def _percentiles(means: NDArray[np.float64], value: float, confidence: float) -> tuple[float, float]:
+    """The middle `confidence` of resampled means, widened to hold `value`."""
     tail = (1 - confidence) / 2
     low, high = np.quantile(means, [tail, 1 - tail])
-    value = float(differences.mean())
-    return Estimate(value, standard_error(differences), min(float(low), value), max(float(high), value))
+    return min(float(low), value), max(float(high), value)

@@ -4,20 +4,15 @@ Every figure is a mean over questions, so that a question counts once however of
 """
 
 from dataclasses import dataclass
-from typing import Literal, TypeAlias
 
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
 from marco_dag.errors import EvaluationError
+from marco_dag.evaluation.config import ALL_BENCHMARKS
+from marco_dag.evaluation.conversations import Decoding
 from marco_dag.evaluation.intervals import Estimate, paired_difference, rate, standard_error
-
-Decoding: TypeAlias = Literal["greedy", "sampled"]
-"""How an answer was decoded: at temperature 0, or sampled."""
-
-ALL_BENCHMARKS = "all"
-"""The summary's name for every question of every benchmark together, each counting once."""
 
 SUMMARY = pl.Schema(
     {
@@ -39,9 +34,13 @@ SUMMARY = pl.Schema(
         "tokens_se": pl.Float64,
         "repetition": pl.Float64,
         "reflections_per_1k": pl.Float64,  # reflection words per 1,000 tokens, all responses together
+        "odd": pl.Int64,  # responses whose answer could not be read, or not be checked in time; they count as wrong
     }
 )
 """The columns of a summary."""
+
+# As the math verifier ends or begins its reasons; what a response says stands in quotes and cannot do either.
+_ODD = r"^could not be checked|, which math-verify cannot read$|characters are too many for an answer$"
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +106,7 @@ def _by_question(scores: pl.DataFrame) -> pl.DataFrame:
         pl.col("tokens", "repetition").mean(),
         pl.col("tokens").sum().alias("all_tokens"),
         pl.col("reflections").sum().alias("all_reflections"),
+        pl.col("verdict").str.contains(_ODD).sum().alias("odd"),
         pl.len().alias("answers"),
     )
 
@@ -123,6 +123,7 @@ def _figures(group: pl.DataFrame, confidence: float) -> dict[str, float | int | 
         "tokens": float(_floats(group, "tokens").mean()),
         "tokens_se": standard_error(_floats(group, "tokens")),
         "repetition": float(_floats(group, "repetition").mean()),
+        "odd": int(group["odd"].sum()),
         "reflections_per_1k": 1000 * int(group["all_reflections"].sum()) / tokens if tokens else 0.0,
     }
 

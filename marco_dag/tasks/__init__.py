@@ -11,14 +11,17 @@ from marco_dag.tasks.blocksworld import BlocksworldTask
 from marco_dag.tasks.holdout import Split, generate_questions, is_held_out
 from marco_dag.tasks.instructions import InstructionsTask
 from marco_dag.tasks.letters import LettersTask
+from marco_dag.tasks.math import MathTask
+from marco_dag.tasks.planbench.task import PlanBenchTask
 from marco_dag.tasks.protocol import GeneratingTask, Outcome, Question, Reference, Task, Verdict
 
 GENERATING_TASKS: Mapping[str, GeneratingTask] = {
-    task.name: task for task in (LettersTask(), ArithmeticTask(), BlocksworldTask(), InstructionsTask())
+    task.name: task
+    for task in (LettersTask(), ArithmeticTask(), BlocksworldTask(), InstructionsTask(), PlanBenchTask())
 }
 """Every registered task that makes questions of its own, by its name."""
 
-TASKS: Mapping[str, Task] = {**GENERATING_TASKS}
+TASKS: Mapping[str, Task] = {**GENERATING_TASKS, MathTask.name: MathTask()}
 """Every registered task by its name."""
 
 

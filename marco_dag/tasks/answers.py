@@ -6,7 +6,7 @@ A response is hostile text: nothing here raises on it, runs longer than its leng
 import re
 
 from marco_dag.tasks.protocol import Verdict
-from marco_dag.thoughts import extract_answer
+from marco_dag.thoughts import extract_answer, holds_tag
 
 _OPENING = re.compile(r"the answer is\b\s*:?\s*", re.IGNORECASE)
 _INTEGER = re.compile(r"([+-]?[0-9]{1,1000})\.?", re.ASCII)
@@ -20,6 +20,16 @@ def read_answer(response: str) -> str | None:
         return None
     opening = _OPENING.match(answer)
     return answer[opening.end() :] if opening else answer
+
+
+def stated_text(response: str) -> str | None:
+    """What a response states; None where that is nothing.
+
+    Of a chain that is its last Answer block (`read_answer`), of free text all of it.
+    """
+    if holds_tag(response):
+        return read_answer(response)
+    return response.strip() or None
 
 
 def check_integer(response: str, expected: int) -> Verdict:

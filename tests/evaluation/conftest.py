@@ -8,7 +8,7 @@ from marco_dag import schemas
 def scores_of():
     """`scores_of("sft", "sampled", {"q1": [outcome, …]})`: outcomes "correct", "wrong", "no_answer"; 10 tokens each."""
 
-    def build(checkpoint, decoding, outcomes, benchmark="letters", tokens=10, reflections=0):
+    def build(checkpoint, decoding, outcomes, benchmark="letters", tokens=10, reflections=0, verdict=None):
         return schemas.conform(
             pl.DataFrame(
                 [
@@ -19,13 +19,16 @@ def scores_of():
                         "question_id": question,
                         "decoding": decoding,
                         "sample": sample,
+                        "turn": 1,
                         "correct": outcome == "correct",
                         "answered": outcome != "no_answer",
                         "clipped": outcome == "no_answer",
                         "tokens": tokens,
                         "repetition": 0.0,
                         "reflections": reflections,
-                        "verdict": outcome,
+                        "verdict": verdict or outcome,
+                        "answer": None if outcome == "no_answer" else outcome,
+                        "details": None,
                         "response": outcome,
                     }
                     for question, answers in outcomes.items()
