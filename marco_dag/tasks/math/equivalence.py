@@ -21,12 +21,15 @@ Finding: TypeAlias = Literal["equal", "different", "too_long", "unreadable_gold"
 """What a comparison found; `unchecked` is an answer that took math-verify too long or broke it."""
 
 _REMEMBERED = 4_096
-_BASED = re.compile(r"\(?([0-9A-Za-z]+)\)?_(?:\{ ?([0-9]{1,2}) ?\}|([0-9]{1,2}))")
-_MEMBERSHIP = re.compile(r"[A-Za-z] ?\\in(?![A-Za-z]) ?")
+_BASED = re.compile(r"\(?(-?[0-9A-Za-z]+)\)?_(?:\{ ?([0-9]{1,2}) ?\}|([0-9]{1,2}))")
+_PREFIX = re.compile(r"(?:[A-Za-z] ?\\in|\\approx)(?![A-Za-z]) ?")
+_POWER = re.compile(r"\^\{?([0-9])\}?\Z")
 _WORDS_AS_TEXT = re.compile(r"\(?\\text\{\(?[^{}]*[A-Za-z][^{}]*\)?\}\)?")
 _NAME = re.compile(r"[A-Z]{3,}|[A-Z][a-z]{2,}")
+_TIME = re.compile(r"[0-9]{1,2}(?::[0-9]{2}){1,2} ?\\text\{ ?[ap]\.?m\.?\}")
 _BRACE = re.compile(r"\\.|[{}]")
 _AND = re.compile(r" ?(?:[,;]| and ) ?")
+_BESIDE_WORDS = str.maketrans("", "", " .()'\"*_")
 _OPENING, _CLOSING = "([{", ")]}"
 
 
@@ -90,18 +93,24 @@ class _Bracketed:
 def _gold_form(gold: str) -> _Gold:
     whole = clean(gold[: 20 * MAX_CHARS])
     text = _bare(whole)
-    is_words = _WORDS_AS_TEXT.fullmatch(whole) or _NAME.fullmatch(whole)
+    is_words = any(pattern.fullmatch(whole) for pattern in (_WORDS_AS_TEXT, _NAME, _TIME))
     return _Gold(
         text, whole, read_quantity(text), _as_words(whole) if is_words else None, _read_based(text), _split(text)
     )
 
 
 def _bare(cleaned: str) -> str:
-    """Without a unit in `\\text{…}` at its end, and without the `x \\in` of a solution set."""
+    """Without a unit in `\\text{…}` at its end, and without an `x \\in` or `\\approx` before it."""
     head, last = without_last_text(cleaned)
     text = head if last and is_unit(f" {last}") else cleaned
-    membership = _MEMBERSHIP.match(text)
-    return text[membership.end() :] if membership else text
+    prefix = _PREFIX.match(text)
+    return text[prefix.end() :] if prefix else text
+
+
+def _are_units_apart(one: str, other: str) -> bool:
+    """Whether both end in a unit with a power, and not the same: square is not cubic; other units are taken as they are."""
+    powers = [power[1] if power else "" for power in map(_POWER.search, (without_last_text(one)[1], without_last_text(other)[1]))]
+    return all(powers) and powers[0] != powers[1]
 
 
 def _compare_plainly(gold: _Gold, found: str) -> bool | None:
@@ -112,6 +121,8 @@ def _compare_plainly(gold: _Gold, found: str) -> bool | None:
         return True
     if gold.words is not None:
         return _as_words(found) == gold.words
+    if _are_units_apart(gold.whole, found):
+        return False
     bare = _bare(found)
     if compact(bare) == compact(gold.text):
         return True
@@ -128,9 +139,11 @@ def _compare_plainly(gold: _Gold, found: str) -> bool | None:
 def _components(gold: _Gold, found: str) -> Sequence[tuple[str, str]] | None:
     """The pairs that must all be equal and are not plainly so; None where the answer is plainly another."""
     bare = _bare(found)
-    stated = _split(bare) if gold.bracketed else None
-    if gold.bracketed is None or stated is None:
+    if gold.bracketed is None:
         return [(gold.text, bare)]
+    stated = _split(_right_side(bare))
+    if stated is None:  # of `-(3, 4)` math-verify drops the sign
+        return None if _split(bare.lstrip("+- ")) else [(gold.text, bare)]
     if stated.brackets != gold.bracketed.brackets or len(stated.parts) != len(gold.bracketed.parts):
         return None
     pairs = []
@@ -184,7 +197,7 @@ def _read_based(text: str) -> tuple[str, str] | None:
 
 
 def _as_words(cleaned: str) -> str:
-    """Words to be compared: in lower case, without brackets and quotes around them; single letters in a list sorted."""
-    words = _AND.sub(",", plain_text(cleaned).casefold()).strip(" ().,'\"*_")
+    """Words to be compared: lower case, no blanks, full stops, brackets and quotes; single letters in a list sorted."""
+    words = _AND.sub(",", plain_text(cleaned).casefold()).translate(_BESIDE_WORDS).strip(",")
     items = words.split(",")
     return ",".join(sorted(items)) if all(len(item) == 1 for item in items) else words

@@ -46,6 +46,7 @@ _CHARACTERS = str.maketrans(
 
 _NOISE = re.compile(
     r"(?P<row>\\\\)"
+    r"|(?P<thousands>(?<=[0-9])(?:,\\!|\{,\})(?=[0-9]{3}))"
     r"|(?P<none>\\[()\[\]$!]|\$|\\(?:left|right|[bB]igg?[lrm]?)(?:\.|(?![A-Za-z]))|\\(?:displaystyle|textstyle|limits)(?![A-Za-z]))"
     r"|(?P<space>\\[,;: ]|~|\\q?quad(?![A-Za-z]))"
     r"|(?P<frac>\\[dtc]frac(?![A-Za-z]))"
@@ -56,6 +57,7 @@ _NOISE = re.compile(
 )
 _REPLACEMENTS = {
     "row": "\\\\",
+    "thousands": "",
     "none": "",
     "space": " ",
     "frac": "\\frac",
@@ -64,6 +66,7 @@ _REPLACEMENTS = {
     "comma": ",",
     "percent": "%",
 }
+_CONJUNCTION = re.compile(r",? ?\\text\{ ?,? ?(?:and|or) ?\}")
 _NUMBER_AS_TEXT = re.compile(r"\\text\{\s*([-+0-9.,]+)\s*\}")
 _TEXT = re.compile(r"\\text\{([^{}]*)\}")
 _LAST_TEXT = re.compile(r"\\text\{[^{}]*\}(?:\^(?:[0-9]|\{[0-9]\}))?\Z")
@@ -73,8 +76,8 @@ _BETWEEN_WORDS = re.compile(r"(?<![A-Za-z0-9]) | (?![A-Za-z0-9])")
 def clean(text: str) -> str:
     """`text` without what does not change its meaning; math-verify reads the result as it reads `text`, or better."""
     text = _NOISE.sub(lambda match: _REPLACEMENTS[str(match.lastgroup)], text.translate(_CHARACTERS))
-    text = _NUMBER_AS_TEXT.sub(r"\1", text)
-    return " ".join(text.split()).strip(" *`").rstrip(" .,;:*")
+    text = _CONJUNCTION.sub(", ", _NUMBER_AS_TEXT.sub(r"\1", " ".join(text.split())))
+    return text.strip(" *`").rstrip(" .,;:*")
 
 
 def compact(cleaned: str) -> str:
@@ -88,7 +91,7 @@ def plain_text(cleaned: str) -> str:
 
 
 def without_last_text(cleaned: str) -> tuple[str, str]:
-    """`cleaned` without a last `\\text{…}`, which may be raised to a power, and that text; ("…", "") where it has none."""
+    """`cleaned` without a last `\\text{…}`, and that text with its power, `cm^2`; as it is and "" where it has none."""
     start = cleaned.rfind("\\text{")
     last = _LAST_TEXT.match(cleaned, start) if start > 0 else None
     if last is None:
