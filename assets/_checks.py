@@ -62,7 +62,7 @@ def none_held_out(frame: pl.DataFrame, questions: pl.DataFrame, share: float) ->
 def none_in_a_benchmark(
     seeds: pl.DataFrame, questions: pl.DataFrame, config: DecontaminationConfig
 ) -> dg.AssetCheckResult:
-    """Whether none of `seeds` (the table's rows) overlaps with the benchmarks' `questions` (BENCHMARK_QUESTIONS)."""
+    """Whether none of `seeds` (the table's rows) overlaps with the benchmarks' `questions` (QUESTION_TEXTS)."""
     found = Decontamination(questions, config).overlaps(seeds)
     contaminated = found["seed"].n_unique()
     description = None

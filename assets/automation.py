@@ -16,10 +16,12 @@ from resources.storage import StorageResource
 
 _COT_SET = dg.AssetKey("balanced_cot")
 _SFT = dg.AssetKey("sft_checkpoint")
+_ASKED = ("held_out_questions", "benchmark_questions", "benchmark_quarantine")
+"""What checkpoints are scored on: no seed may hold any of it."""
 
 search_batch = dg.define_asset_job(
     "search_batch",
-    selection=dg.AssetSelection.assets("base_models", "held_out_questions", *BATCH_ASSETS),
+    selection=dg.AssetSelection.assets("base_models", *_ASKED, *BATCH_ASSETS),
     description="From the questions of one batch to its training sets; models that are there already are reused.",
 )
 

@@ -179,7 +179,9 @@ def _answer(
             store = ArtifactStore(step.storage.artifacts)
             parts = [
                 store.get_or_make(
-                    "answers", {**whose, **key, "code": EVALUATION_VERSION}, lambda part, name=name: answer_one(name, part)
+                    "answers",
+                    {**whose, **key, "code": EVALUATION_VERSION},
+                    lambda part, name=name: answer_one(name, part),
                 )
                 for name, key in keys.items()
             ]

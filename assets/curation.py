@@ -22,7 +22,7 @@ from assets.partitions import SEED_BATCHES
 from marco_dag import curation
 from marco_dag.curation import CURATION_VERSION
 from marco_dag.engines import load_encoder
-from marco_dag.seeds import held_out_as_benchmarks, held_out_share_of
+from marco_dag.seeds import held_out_share_of, question_texts
 from resources.models import Models
 from resources.steps import Step, Steps
 
@@ -83,6 +83,7 @@ def balanced_cot(
     chains: pl.DataFrame,
     seed_prompts: pl.DataFrame,
     held_out_questions: pl.DataFrame,
+    benchmark_questions: pl.DataFrame,
     steps: Steps,
 ) -> Iterator[dg.MaterializeResult[pl.DataFrame]]:
     """The SFT set: each question's correct chains of the wanted length, longest first by default."""
@@ -98,7 +99,7 @@ def balanced_cot(
             metadata={**counts, "ranks": dict(examples["length_rank"].value_counts(sort=True).rows())},
             checks=[
                 schema_holds(examples, "cot_set"),
-                *_untouched(step, examples, seed_prompts, held_out_questions),
+                *_untouched(step, examples, seed_prompts, held_out_questions, benchmark_questions),
             ],
         )
 
@@ -121,6 +122,7 @@ def preference_pairs(
     chains: pl.DataFrame,
     seed_prompts: pl.DataFrame,
     held_out_questions: pl.DataFrame,
+    benchmark_questions: pl.DataFrame,
     base_models: Models,
     steps: Steps,
 ) -> Iterator[dg.MaterializeResult[pl.DataFrame]]:
@@ -137,19 +139,23 @@ def preference_pairs(
             metadata={**counts, "chosen": dict(pairs["chosen_rank"].value_counts(sort=True).rows())},
             checks=[
                 schema_holds(pairs, "preference_pairs"),
-                *_untouched(step, pairs, seed_prompts, held_out_questions),
+                *_untouched(step, pairs, seed_prompts, held_out_questions, benchmark_questions),
             ],
         )
 
 
 def _untouched(
-    step: Step, examples: pl.DataFrame, seed_prompts: pl.DataFrame, held_out_questions: pl.DataFrame
+    step: Step,
+    examples: pl.DataFrame,
+    seed_prompts: pl.DataFrame,
+    held_out_questions: pl.DataFrame,
+    benchmark_questions: pl.DataFrame,
 ) -> Sequence[dg.AssetCheckResult]:
     """The checks that nothing of a training set is what checkpoints are scored on."""
     config = step.profile.seeds
     trained_on = seed_prompts.join(examples, on="seed_id", how="semi", maintain_order="left")
     share = held_out_share_of(step.context.partition_key, config)
-    questions = held_out_as_benchmarks(held_out_questions)
+    questions = question_texts(held_out_questions, benchmark_questions)
     return [
         none_held_out(examples, held_out_questions, share),
         none_in_a_benchmark(trained_on, questions, config.decontamination),

@@ -14,7 +14,7 @@ from marco_dag import seeds
 from marco_dag.errors import ProfileError
 from marco_dag.identity import JsonValue
 from marco_dag.schemas import digest_frame
-from marco_dag.seeds import SEEDS_VERSION, SeedBatches, SkippedFile, held_out_as_benchmarks, source_of
+from marco_dag.seeds import SEEDS_VERSION, SeedBatches, SkippedFile, question_texts, source_of
 from resources.engines import EnginesResource
 from resources.models import Models
 from resources.steps import Step, Steps
@@ -22,6 +22,7 @@ from resources.steps import Step, Steps
 _GROUP = "seeds"
 _KINDS = {"polars", "parquet"}
 _PARTITIONS = str(SEED_BATCHES.name)
+_MADE_FROM = ("seed_batches", "held_out_questions", "benchmark_questions")
 _DIFFICULTY_FILE = "difficulty.parquet"
 
 
@@ -67,7 +68,7 @@ def seed_batches(context: dg.AssetExecutionContext, steps: Steps) -> Iterator[dg
         dg.AssetSpec(
             "seed_prompts",
             description="The questions of a batch that may be trained on, and how to check an answer to each.",
-            deps=["seed_batches", "held_out_questions"],
+            deps=_MADE_FROM,
             group_name=_GROUP,
             kinds=_KINDS,
             owners=OWNERS,
@@ -76,7 +77,7 @@ def seed_batches(context: dg.AssetExecutionContext, steps: Steps) -> Iterator[dg
         dg.AssetSpec(
             "seed_quarantine",
             description="The rows of a batch that were left out: file, line, field and reason.",
-            deps=["seed_batches", "held_out_questions"],
+            deps=_MADE_FROM,
             group_name=_GROUP,
             kinds=_KINDS,
             owners=OWNERS,
@@ -85,14 +86,17 @@ def seed_batches(context: dg.AssetExecutionContext, steps: Steps) -> Iterator[dg
         dg.AssetSpec(
             "seed_overlaps",
             description="The seeds of a batch that a benchmark asks or shares words with: which question, which words.",
-            deps=["seed_batches", "held_out_questions"],
+            deps=_MADE_FROM,
             group_name=_GROUP,
             kinds=_KINDS,
             owners=OWNERS,
             code_version=SEEDS_VERSION,
         ).with_io_manager_key("tables"),
     ],
-    ins={"held_out_questions": dg.AssetIn("held_out_questions")},
+    ins={
+        "held_out_questions": dg.AssetIn("held_out_questions"),
+        "benchmark_questions": dg.AssetIn("benchmark_questions"),
+    },
     name="seed_questions",
     partitions_def=SEED_BATCHES,
     check_specs=[
@@ -103,11 +107,14 @@ def seed_batches(context: dg.AssetExecutionContext, steps: Steps) -> Iterator[dg
     ],
 )
 def seed_prompts(
-    context: dg.AssetExecutionContext, held_out_questions: pl.DataFrame, steps: Steps
+    context: dg.AssetExecutionContext,
+    held_out_questions: pl.DataFrame,
+    benchmark_questions: pl.DataFrame,
+    steps: Steps,
 ) -> Iterator[dg.MaterializeResult[pl.DataFrame]]:
     """Generate the batch `generated`, or read a batch's file; drop what an earlier batch or a benchmark holds."""
     with steps.open(context) as step:
-        questions = held_out_as_benchmarks(held_out_questions)
+        questions = question_texts(held_out_questions, benchmark_questions)
         screened = _batches(step).screened(context.partition_key, questions)
         prompts, quarantine, overlaps = screened.prompts, screened.quarantine, screened.overlaps
         yield step.finish(

@@ -5,7 +5,7 @@ Unfit are bad rows, duplicates, and what a benchmark asks. How hard a seed is fo
 
 from marco_dag.seeds.batches import SeedBatches
 from marco_dag.seeds.config import DecontaminationConfig, DifficultyConfig, FieldConfig, SeedsConfig, SourceConfig
-from marco_dag.seeds.decontamination import BENCHMARK_QUESTIONS, Decontamination, held_out_as_benchmarks
+from marco_dag.seeds.decontamination import QUESTION_TEXTS, Decontamination, question_texts
 from marco_dag.seeds.difficulty import measure_difficulty, within_difficulty
 from marco_dag.seeds.generated import GENERATED, generated_seeds, held_out_questions
 from marco_dag.seeds.inbox import Inbox, InboxScan, SeedBatch, SkippedFile
@@ -17,8 +17,8 @@ SEEDS_VERSION = "2"
 """Changes whenever the same configuration or file would give other rows."""
 
 __all__ = [
-    "BENCHMARK_QUESTIONS",
     "GENERATED",
+    "QUESTION_TEXTS",
     "SEEDS_VERSION",
     "Decontamination",
     "DecontaminationConfig",
@@ -35,10 +35,10 @@ __all__ = [
     "SourceConfig",
     "Sources",
     "generated_seeds",
-    "held_out_as_benchmarks",
     "held_out_questions",
     "held_out_share_of",
     "measure_difficulty",
+    "question_texts",
     "read_seed_file",
     "screen",
     "source_of",

@@ -55,7 +55,7 @@ class SeedBatches:
         )
 
     def screened(self, batch: str, questions: pl.DataFrame) -> ScreenedSeeds:
-        """One batch as it is searched; `questions` (BENCHMARK_QUESTIONS) are those of every benchmark in use."""
+        """One batch as it is searched; `questions` (QUESTION_TEXTS) are those of every benchmark in use."""
         read = self.read(batch)
         keepers = self.keepers(batch, keys_of(read.prompts))
         return screen(read, keepers, Decontamination(questions, self._config.decontamination))

@@ -4,6 +4,7 @@ Two ways to match: the same words in the same order (`marco_dag.seeds.wording`),
 (`marco_dag.seeds.overlap`). Does not drop anything (`marco_dag.seeds.screening`).
 """
 
+import json
 from collections.abc import Iterator
 
 import polars as pl
@@ -12,9 +13,10 @@ from marco_dag.seeds.config import DecontaminationConfig
 from marco_dag.seeds.generated import GENERATED
 from marco_dag.seeds.overlap import OverlapIndex
 from marco_dag.seeds.wording import words_of
+from marco_dag.tasks.planbench import PlanBenchTask, zero_shot_prompt
 
-BENCHMARK_QUESTIONS = pl.Schema({"benchmark": pl.String, "question_id": pl.String, "prompt": pl.String})
-"""What seeds are compared with: a row a question, or several where a question has several turns."""
+QUESTION_TEXTS = pl.Schema({"benchmark": pl.String, "question_id": pl.String, "text": pl.String})
+"""What seeds are compared with: the texts of benchmarks' questions, one or several of each."""
 
 OVERLAPS = pl.Schema(
     {
@@ -32,19 +34,40 @@ OVERLAPS = pl.Schema(
 _QUESTIONS_A_SEED = 5
 
 
-def held_out_as_benchmarks(held_out_questions: pl.DataFrame) -> pl.DataFrame:
-    """The held-out questions (`schemas.SEED_PROMPTS`) as BENCHMARK_QUESTIONS: each task is a benchmark of its own."""
-    return held_out_questions.select(benchmark="task", question_id="seed_id", prompt="prompt")
+def question_texts(held_out_questions: pl.DataFrame, benchmark_questions: pl.DataFrame) -> pl.DataFrame:
+    """The texts (QUESTION_TEXTS) of every question that checkpoints are scored on.
+
+    `held_out_questions` (`schemas.SEED_PROMPTS`): each task is a benchmark of its own. `benchmark_questions`
+    (`schemas.BENCHMARK_QUESTIONS`): the question in the benchmark's own words; besides, each turn of a conversation,
+    and a PlanBench problem as the task `planbench` asks it.
+    """
+    held_out = held_out_questions.select(benchmark="task", question_id="seed_id", text="prompt")
+    published = [
+        (benchmark, question_id, text)
+        for benchmark, question_id, task, question, prompts in benchmark_questions.select(
+            "benchmark", "question_id", "task", "question", "prompts"
+        ).iter_rows()
+        for text in _spellings(task, question, json.loads(prompts))
+    ]
+    return pl.concat([held_out, pl.DataFrame(published, schema=QUESTION_TEXTS, orient="row")])
+
+
+def _spellings(task: str, question: str, prompts: list[str]) -> Iterator[str]:
+    yield question
+    if len(prompts) > 1:
+        yield from prompts
+    if task == PlanBenchTask.name:
+        yield zero_shot_prompt(question)
 
 
 class Decontamination:
     """Compares seeds with the questions of every benchmark in use."""
 
     def __init__(self, questions: pl.DataFrame, config: DecontaminationConfig) -> None:
-        """`questions`: BENCHMARK_QUESTIONS."""
-        self._questions = questions.select(BENCHMARK_QUESTIONS.names()).rows()
+        """`questions`: QUESTION_TEXTS."""
+        self._questions = questions.select(QUESTION_TEXTS.names()).rows()
         self._config = config
-        texts = [words_of(prompt) for _, _, prompt in self._questions]
+        texts = [words_of(text) for _, _, text in self._questions]
         self._equal: dict[str, list[int]] = {}
         for index, words in enumerate(texts):
             self._equal.setdefault(" ".join(words), []).append(index)
