@@ -40,9 +40,7 @@ def test_assets_are_materialized_from_the_command_line(tmp_path):
     assert batches.returncode == 0, batches.stderr
     changes = {"resources": {"profile": {"config": {"changes": {"seeds": {"generated_per_task": 5}}}}}}
     seeds = "seed_prompts,seed_quarantine,seed_overlaps"
-    made = materialize(
-        tmp_path, "--select", seeds, "--partition", "generated", "--config-json", json.dumps(changes)
-    )
+    made = materialize(tmp_path, "--select", seeds, "--partition", "generated", "--config-json", json.dumps(changes))
     assert made.returncode == 0, made.stderr
     assert pl.read_parquet(storage.table_file("seed_prompts", "generated")).height == 5 * 2
     assert (tmp_path / ".dagster" / "history").is_dir(), "Dagster's own state is not below .dagster/"

@@ -1,4 +1,4 @@
-"""A published row becomes a row of ours: which column gives what, how a value is read, what is said where it cannot be."""
+"""A published row becomes a row of ours: which column gives what, how a value is read, what is said of a bad one."""
 
 import json
 from pathlib import Path
@@ -25,7 +25,9 @@ def read(folder: Path, rows: list[dict], name: str = "published.jsonl", **source
 
 def test_columns_constants_and_the_source_s_name_make_a_seed(tmp_path):
     rows = [{"question": "How many s in grass?", "word": "grass", "topic": "plants"}]
-    found = read(tmp_path, rows, task="letters", fields={"prompt": "question", "word": "word"}, constants={"letter": "s"})
+    found = read(
+        tmp_path, rows, task="letters", fields={"prompt": "question", "word": "word"}, constants={"letter": "s"}
+    )
     [seed] = found.prompts.rows(named=True)
     assert json.loads(seed["reference"]) == {"letter": "s", "word": "grass"}
     assert (seed["task"], seed["prompt"], seed["source"]) == ("letters", "How many s in grass?", "set")
@@ -87,7 +89,10 @@ def test_a_value_is_taken_as_the_mapping_says(tmp_path, take, value, expected):
 )
 def test_a_value_that_cannot_be_taken_names_its_column(tmp_path, take, value, reason):
     fields = {"prompt": "question", "answer": {"column": "gold", "take": take}}
-    good = {"question": "Compute 1+1", "gold": {"json": "2", "after-hashes": "#### 2", "text": 2}.get(take, r"\boxed{2}")}
+    good = {
+        "question": "Compute 1+1",
+        "gold": {"json": "2", "after-hashes": "#### 2", "text": 2}.get(take, r"\boxed{2}"),
+    }
     found = read(tmp_path, [good, {"question": "Compute 1+2", "gold": value}], task="math", fields=fields)
     faults = found.quarantine.filter(line=2).select("file", "line", "field").rows()
     assert faults == [("published.jsonl", 2, "gold")]
@@ -120,7 +125,11 @@ def test_only_the_columns_that_are_mapped_must_be_in_a_parquet_file(tmp_path):
     rows = [{"question": "Compute 1+1", "answer": "2"}]
     assert read(tmp_path, rows, "set.parquet", **GSM8K).prompts.height == 1
     [fault] = read(tmp_path, [{"question": "Compute 1+1"}], "set.parquet", **GSM8K).quarantine.rows(named=True)
-    assert (fault["line"], fault["field"], fault["reason"]) == (None, "answer", "missing column; the file has: question")
+    assert (fault["line"], fault["field"], fault["reason"]) == (
+        None,
+        "answer",
+        "missing column; the file has: question",
+    )
 
 
 def test_the_nulls_of_other_rows_in_a_parquet_struct_are_no_part_of_a_reference(tmp_path):

@@ -1,6 +1,8 @@
-"""Sources of a profile: each content is one batch, known by the source's name; what cannot be had is an error that helps."""
+"""Sources of a profile: each content is a batch, known by the source's name; what helps where there is none."""
 
 import json
+import os
+import time
 from pathlib import Path
 
 import polars as pl
@@ -18,6 +20,7 @@ def rows(*numbers: int) -> list[dict]:
 def write(path: Path, content: list[dict]) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text("".join(json.dumps(row) + "\n" for row in content))
+    os.utime(path, (time.time() - 60,) * 2)
     return path
 
 
@@ -27,7 +30,9 @@ def sources(tmp_path: Path, **given: dict) -> Sources:
 
 
 def batches(tmp_path: Path, given: dict | None = None, **settings: object) -> SeedBatches:
-    config = SeedsConfig.model_validate({"tasks": ["letters"], "generated_per_task": 5, "sources": given or {}, **settings})
+    config = SeedsConfig.model_validate(
+        {"tasks": ["letters"], "generated_per_task": 5, "sources": given or {}, **settings}
+    )
     return SeedBatches(config, Storage(tmp_path / "data"), seed=0)
 
 
@@ -46,7 +51,7 @@ def test_no_file_of_the_inbox_is_taken_for_a_source(tmp_path):
     known = batches(tmp_path, {"set": {"path": str(write(tmp_path / "set.jsonl", rows(1)))}})
     write(known.inbox.folder / "set.jsonl", rows(1))
     known.sources.take_in()
-    known.inbox.scan_settled()
+    known.inbox.scan()
     keys = known.table()["batch"].to_list()
     assert len(set(keys)) == 3
     assert [source_of(key) for key in keys] == [None, "set", None]
@@ -79,7 +84,8 @@ def test_a_file_that_cannot_be_taken_in_names_the_source(tmp_path, path, reason)
         sources(tmp_path, mine={"path": str(tmp_path / path)}).take_in()
 
 
-def test_a_data_set_is_read_by_the_library_datasets(tmp_path):
+def test_a_data_set_is_read_by_the_library_datasets(tmp_path, monkeypatch):
+    monkeypatch.setattr("datasets.config.HF_DATASETS_CACHE", tmp_path / "cache")
     write(tmp_path / "hub" / "train.jsonl", [{"q": "Compute 1+1", "a": 2}, {"q": "Compute 1+2", "a": None}])
     write(tmp_path / "hub" / "test.jsonl", [{"q": "Compute 1+3", "a": 4}])
     mapping = {"task": "arithmetic", "fields": {"prompt": "q", "answer": "a"}}
@@ -116,9 +122,9 @@ def test_a_question_of_several_batches_belongs_to_the_first_and_nothing_is_lost(
     own = {"prompt": letters["prompt"].upper(), "task": "letters", "reference": json.loads(letters["reference"])}
     known.sources.take_in()
     write(known.inbox.folder / "z.jsonl", rows(3, 4))
-    known.inbox.scan_settled()
+    known.inbox.scan()
     write(known.inbox.folder / "a.jsonl", [*rows(4, 5), own, {**rows(6)[0], "reference": "bad"}])
-    known.inbox.scan_settled()
+    known.inbox.scan()
     keys = known.table()["batch"].to_list()
     no_questions = pl.DataFrame(schema={"benchmark": pl.String, "question_id": pl.String, "text": pl.String})
     kept = {key: known.screened(key, no_questions) for key in keys}
