@@ -69,8 +69,8 @@ def none_in_a_benchmark(
     if contaminated:
         first = found.row(0, named=True)
         description = (
-            f"{contaminated} seeds overlap with a benchmark, first {seeds['seed_id'][first['seed']]} with question "
-            f"{first['question_id']} of {first['benchmark']}: {first['overlap'][:200]!r}; materialize seed_prompts and "
+            f"{contaminated} seeds overlap with a benchmark; first {seeds['seed_id'][first['seed']]} with what "
+            f"{first['benchmark']} asks ({first['question_id']}): {first['overlap'][:200]!r}. Materialize seed_prompts and "
             "what is made from it again"
         )
     return dg.AssetCheckResult(

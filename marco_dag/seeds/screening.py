@@ -66,7 +66,7 @@ def _first_of_each(overlaps: pl.DataFrame) -> dict[int, dict[str, object]]:
 
 def _reason(overlap: Mapping[str, object]) -> str:
     """Why a seed is contaminated, in one line."""
-    what = f"question {overlap['question_id']} of {overlap['benchmark']}"
+    what = f"what {overlap['benchmark']} asks ({overlap['question_id']})"
     if overlap["match"] == "equal":
         return f"is {what}"
     return f"shares {overlap['words']} words in a row with {what}: {str(overlap['overlap'])[:_SHOWN_CHARS]!r}"

@@ -1,4 +1,4 @@
-"""Seeds through Dagster: sources become partitions, what a benchmark asks is dropped and told, the check blocks the rest."""
+"""Seeds through Dagster: sources become partitions, what a benchmark asks is dropped, told and checked for."""
 
 import json
 from collections.abc import Iterator
@@ -84,8 +84,8 @@ def test_good_rows_are_searched_and_every_other_says_why_not(bare, batch):
     assert set(quarantine["file"]) == {"train.jsonl"}
     [question] = bare.table("benchmark_questions")["question_id"]
     faults = quarantine.select("line", "field", "reason").rows()
-    assert faults[0] == (2, "prompt", f"is question {question} of GSM8K")
-    assert faults[1][2].startswith(f"shares 20 words in a row with question {question} of GSM8K: 'anna has five bags")
+    assert faults[0] == (2, "prompt", f"is what GSM8K asks ({question})")
+    assert faults[1][2].startswith(f"shares 18 words in a row with what GSM8K asks ({question}): 'anna has five bags")
     assert faults[2:] == [(4, "answer", "missing"), (5, "question", "duplicate of line 1")]
     told = metadata(bare, "seed_prompts", batch)
     assert (told["quarantined"], told["contaminated"], told["duplicates of other batches"]) == (4, 2, 0)
@@ -95,7 +95,7 @@ def test_the_overlaps_name_question_kind_and_words(bare, batch):
     overlaps = bare.table("seed_overlaps", batch)
     assert overlaps.select("line", "benchmark", "question", "match", "words").rows() == [
         (2, "GSM8K", ASKED, "equal", 21),
-        (3, "GSM8K", ASKED, "n-gram", 20) if False else (3, "GSM8K", ASKED, "n-gram", overlaps["words"][1]),
+        (3, "GSM8K", ASKED, "n-gram", 18),
     ]
     assert overlaps["overlap"][1].startswith("anna has five bags with twelve marbles each")
     assert metadata(bare, "seed_overlaps", batch)["GSM8K, equal"] == 1
@@ -107,7 +107,7 @@ def test_a_benchmark_that_comes_later_fails_the_check_until_the_seeds_are_made_a
     texts = question_texts(bare.table("held_out_questions"), asked)
     failed = checks.none_in_a_benchmark(seeds, texts, DecontaminationConfig())
     assert not failed.passed
-    assert f"1 seeds overlap with a benchmark, first {seeds['seed_id'][0]} with question" in failed.description
+    assert f"1 seeds overlap with a benchmark; first {seeds['seed_id'][0]} with what GSM8K asks" in failed.description
     before = question_texts(bare.table("held_out_questions"), bare.table("benchmark_questions"))
     assert checks.none_in_a_benchmark(seeds, before, DecontaminationConfig()).passed
 
