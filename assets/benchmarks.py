@@ -23,6 +23,7 @@ from marco_dag.evaluation import (
     answer_benchmarks,
     answer_questions,
     load_benchmark,
+    published_benchmarks,
     summarize,
 )
 from marco_dag.identity import JsonValue
@@ -114,15 +115,22 @@ def benchmark_scores(
             figures = {name: row[name] for name in ("accuracy", "no_answer", "clipped", "tokens")}
             step.run.log_metrics({f"{row['benchmark']}/{row['decoding']}/{name}": v for name, v in figures.items()})
         recipe = step.profile.recipes.get(checkpoint)
-        overall = summary.filter(benchmark=ALL_BENCHMARKS)
+        published = published_benchmarks(summary)
+        named = {
+            f", {row['decoding']}" if row["benchmark"] == ALL_BENCHMARKS else f", {row['benchmark']}, {row['decoding']}": row
+            for row in summary.filter(pl.col("benchmark").is_in([ALL_BENCHMARKS, *published])).iter_rows(named=True)
+        }
         yield step.finish(
             scores,
             data_version=answered.id,
             artifact=answered,
             metadata={
-                **{f"accuracy, {row['decoding']}": row["accuracy"] for row in overall.iter_rows(named=True)},
-                **{f"no answer, {row['decoding']}": row["no_answer"] for row in overall.iter_rows(named=True)},
-                "lengths": response_lengths(scores, checkpoint, config.max_tokens),
+                **{f"accuracy{which}": row["accuracy"] for which, row in named.items()},
+                **{f"no answer{which}": row["no_answer"] for which, row in named.items()},
+                "odd answers": {row["benchmark"]: row["odd"] for row in named.values() if row["odd"]},
+                "lengths": response_lengths(
+                    scores.filter(~pl.col("benchmark").is_in(published)), checkpoint, config.max_tokens
+                ),
             },
             checks=[
                 schema_holds(scores, "scores"),

@@ -139,11 +139,14 @@ def _why(result: dg.ExecuteInProcessResult) -> str:
 
 def _show_results(console: Console, profile: "Profile", storage: "Storage") -> None:
     from marco_dag.evaluation import summarize
-    from marco_dag.report import REPORT_FILE, describe_checkpoints, results_table
+    from marco_dag.report import REPORT_FILE, benchmarks_table, describe_checkpoints, results_table
 
     files = [storage.table_file("scores", checkpoint) for checkpoint in profile.checkpoints]
     scores = pl.concat([pl.read_parquet(file) for file in files if file.exists()])
-    console.print(results_table(summarize(scores, profile.evaluation.confidence), describe_checkpoints(profile)))
+    summary, descriptions = summarize(scores, profile.evaluation.confidence), describe_checkpoints(profile)
+    console.print(results_table(summary, descriptions))
+    if (benchmarks := benchmarks_table(summary, descriptions)) is not None:
+        console.print(benchmarks)
     console.print(f"report: {storage.reports / profile.name / REPORT_FILE}", highlight=False)
 
 

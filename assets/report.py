@@ -12,7 +12,7 @@ from assets._conditions import AFTER_SCORES
 from assets.models import read_curves
 from assets.partitions import ALL_BATCHES
 from marco_dag import __version__
-from marco_dag.evaluation import summarize
+from marco_dag.evaluation import published_benchmarks, summarize
 from marco_dag.report import write_report
 from marco_dag.schemas import digest_frame
 from marco_dag.training import read_summary
@@ -48,6 +48,7 @@ def distillation_report(
     preference_pairs: pl.DataFrame,
     seed_prompts: pl.DataFrame,
     held_out_questions: pl.DataFrame,
+    benchmark_questions: pl.DataFrame,
     steps: Steps,
 ) -> Iterator[dg.MaterializeResult[Any]]:
     """One HTML page on everything that was materialized so far; what is missing is shown as a gap."""
@@ -62,7 +63,12 @@ def distillation_report(
             trees=mcts_trees,
             pairs=preference_pairs,
             curves=_curves(step, base_models, {"sft": sft_checkpoint, **dpo_checkpoint}),
-            questions=pl.concat([seed_prompts, held_out_questions]),
+            questions=pl.concat(
+                [
+                    *(table.select("seed_id", "prompt") for table in (seed_prompts, held_out_questions)),
+                    benchmark_questions.select(seed_id="question_id", prompt="question"),
+                ]
+            ),
         )
         step.run.log_artifact(page)
         yield step.finish(
@@ -84,11 +90,11 @@ def _curves(step: Step, base: Models, trained: Mapping[str, Models]) -> dict[str
 
 
 def _markdown(summary: pl.DataFrame) -> dg.MetadataValue:
-    """The rates over all benchmarks as a small table."""
-    lines = ["| checkpoint | decoding | accuracy % | no answer % | tokens |", "|---|---|---|---|---|"]
-    for row in summary.filter(benchmark="all").iter_rows(named=True):
+    """The rates over all held-out questions, and of each published benchmark, as a small table."""
+    lines = ["| checkpoint | benchmark | decoding | accuracy % | no answer % | tokens |", "|---|---|---|---|---|---|"]
+    for row in summary.filter(pl.col("benchmark").is_in(["all", *published_benchmarks(summary)])).iter_rows(named=True):
         lines.append(
-            f"| {row['checkpoint']} | {row['decoding']} | {100 * row['accuracy']:.1f} "
+            f"| {row['checkpoint']} | {row['benchmark']} | {row['decoding']} | {100 * row['accuracy']:.1f} "
             f"| {100 * row['no_answer']:.1f} | {row['tokens']:.0f} |"
         )
     return dg.MetadataValue.md("\n".join(lines))

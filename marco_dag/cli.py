@@ -129,7 +129,7 @@ def _scores(chosen: argparse.Namespace) -> None:
     from marco_dag.evaluation import summarize
     from marco_dag.lineage import connect
     from marco_dag.profiles import load_profile
-    from marco_dag.report import describe_checkpoints, results_table
+    from marco_dag.report import benchmarks_table, describe_checkpoints, results_table
 
     profile = load_profile(chosen.profile or os.environ.get("MARCO_PROFILE") or "miniature")
     storage = _storage(chosen)
@@ -138,7 +138,10 @@ def _scores(chosen: argparse.Namespace) -> None:
     if scores.is_empty():
         raise EvaluationError(f"no scores below {storage.root} yet; materialize benchmark_scores first")
     summary = summarize(scores, profile.evaluation.confidence)
-    _console().print(results_table(summary, describe_checkpoints(profile)))
+    descriptions = describe_checkpoints(profile)
+    _console().print(results_table(summary, descriptions))
+    if (benchmarks := benchmarks_table(summary, descriptions)) is not None:
+        _console().print(benchmarks)
 
 
 # --- marco sql

@@ -88,6 +88,7 @@ def leavings(tmp_path) -> Leavings:
                 "question_id": "seed-q",
                 "decoding": decoding,
                 "sample": 0,
+                "turn": 1,
                 "correct": checkpoint != "base",
                 "answered": True,
                 "clipped": False,
@@ -95,6 +96,8 @@ def leavings(tmp_path) -> Leavings:
                 "repetition": 0.0,
                 "reflections": 0,
                 "verdict": "as it should be",
+                "answer": "2",
+                "details": None,
                 "response": "<answer>2</answer>",
             }
             for decoding in ("greedy", "sampled")

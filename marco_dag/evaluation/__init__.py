@@ -13,7 +13,7 @@ from marco_dag.evaluation.instruction_scores import INSTRUCTION_SCORES, instruct
 from marco_dag.evaluation.intervals import Estimate
 from marco_dag.evaluation.measures import REFLECTION_WORDS, REPETITION_WORDS, reflections, repetition
 from marco_dag.evaluation.repeats import REPEATS, repeats
-from marco_dag.evaluation.summary import SUMMARY, Comparison, compare, summarize
+from marco_dag.evaluation.summary import SUMMARY, Comparison, compare, published_benchmarks, summarize
 
 EVALUATION_VERSION = "2"
 """Raise it with any change to what a score says: older scores are then made anew."""
@@ -39,6 +39,7 @@ __all__ = [
     "compare",
     "instruction_scores",
     "load_benchmark",
+    "published_benchmarks",
     "reflections",
     "repeats",
     "repetition",

@@ -10,7 +10,7 @@ from marco_dag.evaluation.benchmarks import BenchmarkConfig
 from marco_dag.tasks import TASKS
 
 ALL_BENCHMARKS = "all"
-"""The summary's name for every question of every benchmark together, each counting once."""
+"""The summary's name for all held-out questions together, each counting once."""
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9 ._-]{0,63}")
 

@@ -4,7 +4,7 @@ from marco_dag.engines.protocol import Completion
 from marco_dag.evaluation.conversations import Conversation
 from marco_dag.evaluation.measures import reflections, repetition
 from marco_dag.identity import JsonValue, canonical_json
-from marco_dag.tasks.ifeval.judging import judge
+from marco_dag.tasks.ifeval import IfEvalTask, judge
 
 
 def mark(conversation: Conversation, turn: int, completion: Completion) -> dict[str, object]:
@@ -12,7 +12,7 @@ def mark(conversation: Conversation, turn: int, completion: Completion) -> dict[
     reference = conversation.references[turn]
     verdict = conversation.task.verify(completion.text, reference)
     details: dict[str, JsonValue] = {}
-    if conversation.task.name == "ifeval":
+    if isinstance(conversation.task, IfEvalTask):
         judged = judge(completion.text, reference)
         details |= {"strict": list(judged.strict), "loose": list(judged.loose)}
     if conversation.language is not None:

@@ -13,12 +13,13 @@ from marco_dag.errors import EvaluationError
 from marco_dag.evaluation.config import ALL_BENCHMARKS
 from marco_dag.evaluation.conversations import Decoding
 from marco_dag.evaluation.intervals import Estimate, paired_difference, rate, standard_error
+from marco_dag.tasks import TASKS
 
 SUMMARY = pl.Schema(
     {
         "checkpoint": pl.String,
         "decoding": pl.String,
-        "benchmark": pl.String,  # "all": every question counts once
+        "benchmark": pl.String,  # "all": every held-out question counts once
         "answers": pl.Int64,
         "questions": pl.Int64,
         "accuracy": pl.Float64,  # rates are shares in [0, 1]
@@ -64,11 +65,14 @@ class Comparison:
 def summarize(scores: pl.DataFrame, confidence: float) -> pl.DataFrame:
     """One row (SUMMARY) for each checkpoint, decoding and benchmark in `scores` (schemas.SCORES), and for "all".
 
+    "all" is every held-out question; published benchmarks, of which each is a measure of its own, are in it only where
+    there is no held-out question.
+
     Rows stand by checkpoint in order of appearance, then greedy before sampled, then "all" before the benchmarks.
     `confidence`, in (0, 1), is the coverage of the intervals. No scores give no rows.
     """
     by_benchmark = _by_question(scores)
-    groups = pl.concat([by_benchmark.with_columns(benchmark=pl.lit(ALL_BENCHMARKS)), by_benchmark])
+    groups = pl.concat([_pooled(by_benchmark).with_columns(benchmark=pl.lit(ALL_BENCHMARKS)), by_benchmark])
     order = {name: place for place, name in enumerate(scores["checkpoint"].unique(maintain_order=True))}
     rows = [
         {"checkpoint": checkpoint, "decoding": decoding, "benchmark": benchmark, **_figures(group, confidence)}
@@ -80,14 +84,21 @@ def summarize(scores: pl.DataFrame, confidence: float) -> pl.DataFrame:
     return pl.DataFrame(rows, schema=SUMMARY)
 
 
+def published_benchmarks(summary: pl.DataFrame) -> list[str]:
+    """The benchmarks of a summary that are no task of held-out questions, in their order."""
+    names = summary["benchmark"].unique(maintain_order=True)
+    return [name for name in names if name != ALL_BENCHMARKS and name not in TASKS]
+
+
 def compare(
     scores: pl.DataFrame, a: str, b: str, decoding: Decoding, *, confidence: float = 0.95, seed: int = 0
 ) -> Comparison:
     """Checkpoint `a` minus checkpoint `b`, paired by question; `seed` decides the bootstrap.
 
+    Over the questions of "all", as `summarize` has it; give the scores of one benchmark to compare on that one.
     EvaluationError where the two have no question in common.
     """
-    by_question = _by_question(scores.filter(decoding=decoding))
+    by_question = _pooled(_by_question(scores.filter(decoding=decoding)))
     keys = ["benchmark", "question_id"]
     paired = by_question.filter(checkpoint=a).join(by_question.filter(checkpoint=b), on=keys, suffix="_b").sort(keys)
     if paired.is_empty():
@@ -109,6 +120,12 @@ def _by_question(scores: pl.DataFrame) -> pl.DataFrame:
         pl.col("verdict").str.contains(_ODD).sum().alias("odd"),
         pl.len().alias("answers"),
     )
+
+
+def _pooled(scores: pl.DataFrame) -> pl.DataFrame:
+    """The held-out questions, whose benchmarks are named as their tasks; where there are none, everything."""
+    held_out = scores.filter(pl.col("benchmark").is_in(list(TASKS)))
+    return scores if held_out.is_empty() else held_out
 
 
 def _figures(group: pl.DataFrame, confidence: float) -> dict[str, float | int | None]:

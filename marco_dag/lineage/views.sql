@@ -87,10 +87,11 @@ JOIN training_examples e
 LEFT JOIN chain_thoughts h ON h.chain_id = e.chain_id
 LEFT JOIN seed_prompts p ON p.seed_id = e.seed_id AND p.batch = e.batch;
 
--- The same for each score: filter by checkpoint, question_id, decoding and sample, then ask for what you want to know.
+-- The same for each score: filter by checkpoint, question_id, decoding, sample and turn, then ask for what you want to know.
 CREATE VIEW score_origins AS
 SELECT
-    s.checkpoint, s.checkpoint_digest, s.benchmark, s.question_id, s.decoding, s.sample, s.correct, s.answered, o.*
+    s.checkpoint, s.checkpoint_digest, s.benchmark, s.question_id, s.decoding, s.sample, s.turn, s.correct,
+    s.answered, o.*
 FROM scores s
 JOIN checkpoint_artifacts c
     ON c.checkpoint = s.checkpoint AND c.checkpoint_digest IS NOT DISTINCT FROM s.checkpoint_digest

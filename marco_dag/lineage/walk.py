@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 ACCEPTED = (
     "an artifact id; an asset key, or asset/partition; a data version; the path of a table file, a checkpoint folder "
-    "or a report; a seed_id, tree_id, node_id, chain_id or pair_id; a score as checkpoint/question_id"
+    "or a report; a seed_id, tree_id, node_id, chain_id, pair_id or question_id; a score as checkpoint/question_id"
 )
 """What `trace` takes."""
 
@@ -147,14 +147,15 @@ class _Walk:
             or self._thought(row_id)
             or self._chain(row_id)
             or self._pair(row_id)
+            or self._published(row_id)
         )
 
     def score(self, name: str) -> Origin | None:
         """The answers of a checkpoint to a question, given as `checkpoint/question_id`, or None."""
         checkpoint, _, question = name.rpartition("/")
         answers = self._rows(
-            "SELECT benchmark, decoding, sample, correct, answered, verdict FROM scores "
-            "WHERE checkpoint = $checkpoint AND question_id = $question ORDER BY benchmark, decoding, sample",
+            "SELECT benchmark, decoding, sample, turn, correct, answered, verdict FROM scores "
+            "WHERE checkpoint = $checkpoint AND question_id = $question ORDER BY benchmark, decoding, sample, turn",
             checkpoint=checkpoint,
             question=question,
         )
@@ -172,8 +173,7 @@ class _Walk:
         }
 
         def made_from() -> Iterator[Origin]:
-            if asked := self._seed(question):
-                yield asked
+            yield from _told(self._seed(question) or self._published(question))
             for row in made_by:
                 yield self.artifact(self._events[str(row["artifact_id"])])
 
@@ -185,6 +185,14 @@ class _Walk:
                 facts = {**row, **self._source(str(row["batch"]))}
                 return self._once("seed", seed_id, facts, lambda: self._holder(table, row["batch"]))  # noqa: B023
         return None
+
+    def _published(self, question_id: str) -> Origin | None:
+        """A question of a published benchmark."""
+        asked = "SELECT * EXCLUDE (question_id) FROM benchmark_questions WHERE question_id = $id"
+        row = self._one(asked, id=question_id)
+        if row is None:
+            return None
+        return self._once("question", question_id, row, lambda: self._holder("benchmark_questions", None))
 
     def _tree(self, tree_id: str) -> Origin | None:
         row = self._one("SELECT * EXCLUDE (tree_id) FROM trees WHERE tree_id = $id", id=tree_id)

@@ -8,12 +8,13 @@ from marco_dag.report.checkpoints import describe_checkpoints
 from marco_dag.report.findings import Claim, Finding, claims, findings
 from marco_dag.report.page import REPORT_FILE, write_report
 from marco_dag.report.svg import inline_svg, png
-from marco_dag.report.terminal import results_table
+from marco_dag.report.terminal import benchmarks_table, results_table
 
 __all__ = [
     "REPORT_FILE",
     "Claim",
     "Finding",
+    "benchmarks_table",
     "claims",
     "describe_checkpoints",
     "findings",

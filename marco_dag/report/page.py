@@ -17,6 +17,7 @@ from marco_dag.report.checkpoints import in_order
 from marco_dag.report.data import chains_section, pairs_section, search_section, training_section
 from marco_dag.report.formats import GAP, number, percent
 from marco_dag.report.markup import Html, element, html, join
+from marco_dag.report.published import published_section
 from marco_dag.report.results import lengths_section, results_section, tasks_section, verdict_section
 from marco_dag.report.samples import samples_section
 
@@ -39,8 +40,8 @@ def write_report(
     """Write `report.html` into `folder` (made where it is missing) and return its path.
 
     The tables are those of `marco_dag.schemas`, `summary` is `marco_dag.evaluation.summarize(scores, …)`, `curves` maps
-    a stage to a frame with `step` and columns ending in "loss", and `questions` (schemas.SEED_PROMPTS rows, seeds and
-    held-out ones) lets the examples say what was asked. Any table may be empty and any checkpoint missing: the page
+    a stage to a frame with `step` and columns ending in "loss", and `questions` (`seed_id`, which may be the id of any
+    question, and `prompt`) lets the examples say what was asked. Any table may be empty and any checkpoint missing: the page
     shows the gap. Two calls with the same tables differ in the date only.
     """
     checkpoints = in_order(profile.checkpoints, summary)
@@ -49,6 +50,7 @@ def write_report(
         verdict_section(profile, scores),
         results_section(profile, summary, checkpoints),
         tasks_section(summary, checkpoints),
+        published_section(profile, scores, summary, checkpoints),
         lengths_section(profile, scores, checkpoints),
         search_section(trees, chains),
         chains_section(profile, trees, chains),

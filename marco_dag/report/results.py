@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 
 import polars as pl
 
-from marco_dag.evaluation import ALL_BENCHMARKS, Estimate
+from marco_dag.evaluation import ALL_BENCHMARKS, Estimate, published_benchmarks
 from marco_dag.profiles import Profile
 from marco_dag.report import pictures
 from marco_dag.report.checkpoints import SummaryRow, describe_checkpoints, error_note, rows_by_key
@@ -77,8 +77,10 @@ def results_section(profile: Profile, summary: pl.DataFrame, checkpoints: Sequen
 
 
 def tasks_section(summary: pl.DataFrame, checkpoints: Sequence[str]) -> Html:
-    """Every checkpoint task by task."""
-    tasks = summary.filter(pl.col("benchmark") != ALL_BENCHMARKS)["benchmark"].unique(maintain_order=True).to_list()
+    """Every checkpoint task by task, on the held-out questions."""
+    elsewhere = [ALL_BENCHMARKS, *published_benchmarks(summary)]
+    summary = summary.filter(~pl.col("benchmark").is_in(elsewhere))
+    tasks = summary["benchmark"].unique(maintain_order=True).to_list()
     if not tasks:
         return section("Task by task", gap("No checkpoint has been scored yet."))
     rows = rows_by_key(summary)
@@ -99,15 +101,16 @@ def tasks_section(summary: pl.DataFrame, checkpoints: Sequence[str]) -> Html:
             for name in checkpoints
         ]
         tables.append(table(["checkpoint", *tasks], lines, caption))
-    counts = summary.filter(pl.col("benchmark") != ALL_BENCHMARKS).group_by("benchmark").agg(pl.col("questions").max())
+    counts = summary.group_by("benchmark").agg(pl.col("questions").max())
     asked = dict(counts.iter_rows())
     note = "Questions: " + ", ".join(f"{task} {asked[task]:,}" for task in tasks) + ". ± is one standard error."
     return section("Task by task", *tables, element("p", note, class_="note"))
 
 
 def lengths_section(profile: Profile, scores: pl.DataFrame, checkpoints: Sequence[str]) -> Html:
-    """How long each checkpoint's sampled responses are."""
+    """How long each checkpoint's sampled responses to the held-out questions are."""
     title, limit = "Length of the responses", profile.evaluation.max_tokens
+    scores = scores.filter(~pl.col("benchmark").is_in(list(profile.evaluation.benchmarks)))
     if scores.filter(decoding="sampled").is_empty():
         return section(title, gap("No checkpoint has been scored yet."))
     caption = (

@@ -50,7 +50,7 @@ def degenerate_responses(scores: pl.DataFrame) -> list[tuple[str, dict[str, obje
         ("Over-reflection", ~pl.col("correct") & (pl.col("reflections") >= _OVER_REFLECTING), -pl.col("reflections")),
         ("Instruction failure", ~pl.col("answered") & (pl.col("response").str.len_chars() > 0), pl.col("repetition")),
     )
-    keys = ["checkpoint", "decoding", "benchmark", "question_id", "sample"]
+    keys = ["checkpoint", "decoding", "benchmark", "question_id", "sample", "turn"]
     left, shown = scores, []
     for shape, has_shape, rank in shapes:
         in_shape = left.filter(has_shape)

@@ -1,4 +1,4 @@
-"""The results table that ends a run in the terminal."""
+"""The tables that end a run in the terminal: the held-out questions, and the published benchmarks."""
 
 from collections.abc import Mapping
 
@@ -7,7 +7,7 @@ from rich.box import SIMPLE_HEAD
 from rich.table import Table
 from rich.text import Text
 
-from marco_dag.evaluation import ALL_BENCHMARKS
+from marco_dag.evaluation import ALL_BENCHMARKS, published_benchmarks
 from marco_dag.report.checkpoints import SummaryRow, error_note, in_order, rows_by_key
 from marco_dag.report.formats import GAP, number, percent, percent_and_error
 
@@ -50,6 +50,29 @@ def results_table(summary: pl.DataFrame, descriptions: Mapping[str, str]) -> Tab
             number(sampled["tokens"]) if sampled else GAP,
             percent(sampled["clipped"]) if sampled else GAP,
         )
+    return table
+
+
+def benchmarks_table(summary: pl.DataFrame, descriptions: Mapping[str, str]) -> Table | None:
+    """One row a checkpoint, one column a published benchmark: accuracy (no-answer rate) in per cent, as papers have it.
+
+    Of the greedy answers, where there are any, else of the sampled ones. None where no published benchmark was scored.
+    """
+    names = published_benchmarks(summary)
+    if not names:
+        return None
+    rows = rows_by_key(summary)
+    caption = "accuracy (no answer), % of the questions; greedy where a benchmark is asked so, else the mean of its samples"
+    table = Table(
+        title="Published benchmarks", caption=caption, caption_justify="left", box=SIMPLE_HEAD, padding=(0, 1, 0, 0)
+    )
+    table.add_column("checkpoint", style="bold", no_wrap=True)
+    for name in names:
+        table.add_column(Text(name), justify="right")
+    for checkpoint in in_order(descriptions, summary):
+        found = [rows.get((checkpoint, "greedy", name)) or rows.get((checkpoint, "sampled", name)) for name in names]
+        shown = [f"{percent(row['accuracy'])} ({percent(row['no_answer'])})" if row else GAP for row in found]
+        table.add_row(Text(checkpoint), *shown)
     return table
 
 

@@ -9,6 +9,7 @@ from marco_dag.errors import TaskError
 from marco_dag.tasks.arithmetic import ArithmeticTask
 from marco_dag.tasks.blocksworld import BlocksworldTask
 from marco_dag.tasks.holdout import Split, generate_questions, is_held_out
+from marco_dag.tasks.ifeval import IfEvalTask
 from marco_dag.tasks.instructions import InstructionsTask
 from marco_dag.tasks.letters import LettersTask
 from marco_dag.tasks.math import MathTask
@@ -17,7 +18,7 @@ from marco_dag.tasks.protocol import GeneratingTask, Outcome, Question, Referenc
 
 GENERATING_TASKS: Mapping[str, GeneratingTask] = {
     task.name: task
-    for task in (LettersTask(), ArithmeticTask(), BlocksworldTask(), InstructionsTask(), PlanBenchTask())
+    for task in (LettersTask(), ArithmeticTask(), BlocksworldTask(), InstructionsTask(), PlanBenchTask(), IfEvalTask())
 }
 """Every registered task that makes questions of its own, by its name."""
 

@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 
 from marco_dag import schemas
 from marco_dag.errors import EvaluationError
-from marco_dag.evaluation import SUMMARY, compare, summarize
+from marco_dag.evaluation import SUMMARY, compare, published_benchmarks, summarize
 
 OUTCOMES = st.sampled_from(["correct", "wrong", "no_answer"])
 
@@ -117,3 +117,27 @@ def test_a_comparison_turned_round_changes_its_sign(scores_of, outcomes):
     there, back = compare(scores, "a", "b", "greedy"), compare(scores, "b", "a", "greedy")
     assert there.accuracy.value == pytest.approx(-back.accuracy.value)
     assert there.no_answer.value == pytest.approx(-back.no_answer.value)
+
+
+def test_published_benchmarks_stand_for_themselves_and_are_in_no_total(scores_of):
+    held_out = scores_of("sft", "greedy", {"q1": ["correct"], "q2": ["wrong"]})
+    published = scores_of("sft", "greedy", {"q3": ["correct"]}, benchmark="GSM8K")
+    summary = summarize(pl.concat([held_out, published]), 0.95)
+    assert dict(summary.select("benchmark", "accuracy").rows()) == {"all": 0.5, "letters": 0.5, "GSM8K": 1.0}
+    assert published_benchmarks(summary) == ["GSM8K"]
+    other = scores_of("base", "greedy", {"q1": ["correct"], "q2": ["correct"], "q3": ["wrong"]})
+    assert compare(pl.concat([held_out, published, other]), "sft", "base", "greedy").questions == 2
+
+
+def test_odd_answers_are_counted_and_what_a_response_says_is_not(scores_of):
+    reasons = [
+        "could not be checked within 2 s: expected '1', found 'x'",
+        "expected '1', found '{', which math-verify cannot read",
+        "expected '1', found '9': 3,000 characters are too many for an answer",
+        "expected '1', found 'this could not be checked within 2 s'",
+        "expected '1', found ', which math-verify cannot read'",
+    ]
+    scores = pl.concat(
+        [scores_of("sft", "greedy", {f"q{n}": ["wrong"]}, verdict=reason) for n, reason in enumerate(reasons)]
+    )
+    assert row_of(summarize(scores, 0.95), benchmark="letters")["odd"] == 3

@@ -146,6 +146,22 @@ def test_a_base_students_score_has_its_model_and_no_training(leavings):
     assert told(origin, "training set") == {}
 
 
+def test_a_score_of_a_published_benchmark_is_told_with_its_question_and_where_that_was_read(leavings):
+    question = {"question_id": "question-1", "benchmark": "GSM8K", "question": "Two and two?", "source": "test.jsonl"}
+    leavings.fill("benchmark_questions", "benchmark_questions", None, [question])
+    answers = [
+        {"checkpoint": "full", "benchmark": "GSM8K", "question_id": "question-1", "decoding": "greedy", "turn": turn}
+        for turn in (1, 2)
+    ]
+    made_from = ["benchmark_questions", "dpo_checkpoint/full"]
+    leavings.fill("benchmark_scores", "scores", "full", answers, made_from)
+    origin = trace(leavings.storage, "full/question-1")
+    assert [answer["turn"] for answer in origin.facts["answers"]] == [1, 2]
+    assert [child.id for child in origin.made_from] == ["question-1", leavings.ids["dpo_checkpoint/full"]]
+    assert told(origin, "question")["question-1"]["source"] == "test.jsonl"
+    assert {"benchmark_questions", "sft_checkpoint", "seed_prompts/mine"} < assets(origin)
+
+
 def test_training_sets_that_changed_since_are_marked(leavings):
     leavings.record("balanced_cot", "mine", version="2")
     facts = told(trace(leavings.storage, "sft_checkpoint"), "training set")["cot_set"]

@@ -13,8 +13,8 @@ from marco_dag.thoughts import holds_tag
 EVERY_TASK = pytest.mark.parametrize("name", METHODS)
 
 
-def test_every_task_can_be_worked() -> None:
-    assert METHODS.keys() == TASKS.keys()
+def test_what_can_be_worked_is_a_registered_task() -> None:
+    assert METHODS.keys() <= TASKS.keys()
 
 
 @EVERY_TASK

@@ -65,6 +65,7 @@ def made_up_scores(checkpoints, per_task):
                             "question_id": f"seed-{task}-{i}",
                             "decoding": decoding,
                             "sample": 0,
+                            "turn": 1,
                             "correct": outcome == "correct",
                             "answered": not missing,
                             "clipped": missing,
@@ -72,6 +73,8 @@ def made_up_scores(checkpoints, per_task):
                             "repetition": repetition(text),
                             "reflections": reflections(text),
                             "verdict": "no closed answer block" if missing else "2 as expected",
+                            "answer": None if missing else "2",
+                            "details": None,
                             "response": text,
                         }
                     )
@@ -181,3 +184,18 @@ def run():
 @pytest.fixture(scope="session")
 def run_without_recipes():
     return made_up_run(per_task=10, checkpoints=("base", "sft"))
+
+
+@pytest.fixture(scope="session")
+def run_with_benchmarks(run):
+    """The same run with a published benchmark asked greedily, one sampled four times, and one with instructions."""
+    letters = run.scores.filter(benchmark="letters", decoding="sampled")
+    details = pl.when(pl.col("correct")).then(pl.lit('{"language":"zh","loose":[true],"strict":[true]}'))
+    details = details.otherwise(pl.lit('{"language":"hi","loose":[true,false],"strict":[false,false]}'))
+    published = [
+        letters.with_columns(benchmark=pl.lit("GSM8K"), decoding=pl.lit("greedy")),
+        letters.with_columns(benchmark=pl.lit("IF <b>"), decoding=pl.lit("greedy"), details=details),
+        *(letters.with_columns(benchmark=pl.lit("AIME"), sample=pl.lit(n, pl.Int64)) for n in range(4)),
+    ]
+    scores = pl.concat([run.scores, *published])
+    return SimpleNamespace(**vars(run) | {"scores": scores, "summary": summarize(scores, 0.95)})

@@ -18,6 +18,13 @@ from marco_dag.tasks import (
 )
 
 SHARE = 0.25
+CRAMMED = (
+    "<<Title>> My answer is yes. Section 1 SECTION 2 Part 1 Part 2 Chapter 1 Chapter 2 Day 1 Day 2 [a] [b] [c] [d] [e] "
+    + "*one* *two* *three* *four* "
+    + "One lantern shines. " * 100
+    + "P.P.S. That is ALL FOR NOW MY FRIEND."
+)
+"""Tries to follow as many instructions as one fixed text can."""
 EVERY_TASK = pytest.mark.parametrize("name", GENERATING_TASKS)
 
 
@@ -48,6 +55,7 @@ def test_no_answer_is_right_for_a_third_of_the_questions(name: str) -> None:
         "arithmetic": [str(total) for total in range(20, 199)],
         "blocksworld": [f"{block}/{support}" for block in "ABCDE" for support in "ABCDET" if block != support],
         "instructions": ["bat bet", "TAB TEB TIB", "Mon Man"],
+        "ifeval": ["My answer is yes.", "no", '"no"', '{"a": "b"}', CRAMMED],
     }
     rng = random.Random(0)
     questions = [GENERATING_TASKS[name].generate(rng) for _ in range(1500)]

@@ -12,12 +12,19 @@ from marco_dag.thoughts import TAGS
 
 TOWER: Reference = {"start": {"A": "T", "B": "A", "C": "B", "D": "T"}, "goal": {"A": "D"}}
 RULES: Reference = {"count": 2, "case": "upper", "first": "b", "last": "t", "without": "i", "order": "alphabetical"}
+IFEVAL: Reference = {
+    "instruction_id_list": ["change_case:capital_word_frequency", "keywords:forbidden_words", "punctuation:no_comma"],
+    "kwargs": [{"capital_frequency": 1, "capital_relation": "less than"}, {"forbidden_words": ["bat"]}, {}],
+}
 REFERENCES: dict[str, Reference] = {
     "letters": {"word": "balloon", "letter": "l"},
     "arithmetic": {"answer": 85},
     "blocksworld": TOWER,
     "instructions": RULES,
+    "ifeval": IFEVAL,
 }
+ASK_FOR_A_BLOCK = ("letters", "arithmetic", "blocksworld", "instructions")
+"""Tasks to which free text without an Answer block is no answer."""
 
 ODDITIES = ("85", "A/D", "BAT", "\x00", "\u202e", "\ud800")
 LONG_UNITS = ("<answer>", "</answer>", "<answer><thinking>", "9", "A/", "C/T C/D ", "BAT ", "\x00", " ")
@@ -36,6 +43,7 @@ LONG_UNITS = ("<answer>", "</answer>", "<answer><thinking>", "9", "A/", "C/T C/D
         ("blocksworld", "C/T\nC/D C/T B/T\tA/D"),
         ("instructions", "BAT BET"),
         ("instructions", "the answer is BRAT\nBUST"),
+        ("ifeval", "The weather is nice today and the children are playing."),
     ],
 )
 def test_a_right_answer_is_right_however_it_is_reached(name: str, answer: str) -> None:
@@ -71,6 +79,9 @@ def test_a_right_answer_is_right_however_it_is_reached(name: str, answer: str) -
         ("instructions", "BET BAT", "order: 'bat' stands after 'bet'"),
         ("instructions", "BAT BAT", "order: 'bat' is repeated"),
         ("instructions", "BAT, BET", "'BAT,' is no word of letters"),
+        ("ifeval", "BAT", "capital_word_frequency: expected less than 1 words in capitals, found 1"),
+        ("ifeval", "the children saw a bat and a cat", "keywords:forbidden_words: 'bat' is forbidden and was found"),
+        ("ifeval", "the children saw a cow, a cat and a dog", "punctuation:no_comma: expected no comma, found 1"),
     ],
 )
 def test_a_wrong_answer_is_wrong_for_a_stated_reason(name: str, answer: str, reason: str) -> None:
@@ -81,10 +92,15 @@ def test_a_wrong_answer_is_wrong_for_a_stated_reason(name: str, answer: str, rea
 
 
 @pytest.mark.parametrize("name", TASKS)
-@pytest.mark.parametrize(
-    "response", ["", "85", "<answer>85", "85</answer>", "<answer><thinking>85</thinking></answer>"]
-)
-def test_without_a_closed_answer_block_there_is_no_answer(name: str, response: str) -> None:
+@pytest.mark.parametrize("response", ["", "<answer>85", "85</answer>", "<answer><thinking>85</thinking></answer>"])
+def test_a_chain_without_a_closed_answer_block_is_no_answer(name: str, response: str) -> None:
+    verdict = TASKS[name].verify(response, REFERENCES[name])
+    assert (verdict.outcome, verdict.answer) == ("no_answer", None)
+
+
+@pytest.mark.parametrize("name", ASK_FOR_A_BLOCK)
+@pytest.mark.parametrize("response", ["85", " BAT BET"])
+def test_free_text_is_no_answer_where_a_block_is_asked_for(name: str, response: str) -> None:
     verdict = TASKS[name].verify(response, REFERENCES[name])
     assert (verdict.outcome, verdict.answer) == ("no_answer", None)
 

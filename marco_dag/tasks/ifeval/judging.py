@@ -19,8 +19,8 @@ class Judgement:
     strict: tuple[bool, ...]
     """Whether the response as it stands follows it."""
     loose: tuple[bool, ...]
-    """Whether the response follows it, or one of seven texts made from it: without its first line, its last or both, and
-    all four without asterisks."""
+    """Whether the response follows it, or one of seven texts made from it: without its first line, its last line or
+    both, and all four without asterisks."""
     reasons: tuple[str | None, ...]
     """Where it is not followed strictly: what was expected and what was found."""
 

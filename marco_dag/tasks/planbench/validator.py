@@ -4,13 +4,14 @@ Some milliseconds a plan, and seconds for the first import, so it stays out of t
 """
 
 from collections.abc import Sequence
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import TYPE_CHECKING
 
 from marco_dag.tasks.planbench.domain import DOMAIN_PDDL, Action
 from marco_dag.tasks.planbench.simulator import PlanCheck
 
 if TYPE_CHECKING:
+    from unified_planning.io import PDDLReader
     from unified_planning.model import Problem as PlanningProblem
     from unified_planning.plans import ActionInstance
 
@@ -56,6 +57,11 @@ def _instance(problem: "PlanningProblem", action: Action) -> "ActionInstance | N
 @lru_cache(maxsize=256)
 def _read(problem: str) -> "PlanningProblem":
     """The problem as unified-planning reads it, in its one global environment: a private one breaks its grounder."""
+    return _reader().parse_problem_string(DOMAIN_PDDL, problem)
+
+
+@cache
+def _reader() -> "PDDLReader":
     from unified_planning.io import PDDLReader
 
-    return PDDLReader().parse_problem_string(DOMAIN_PDDL, problem)
+    return PDDLReader()
