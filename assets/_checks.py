@@ -70,8 +70,8 @@ def none_in_a_benchmark(
         first = found.row(0, named=True)
         description = (
             f"{contaminated} seeds overlap with a benchmark; first {seeds['seed_id'][first['seed']]} with what "
-            f"{first['benchmark']} asks ({first['question_id']}): {first['overlap'][:200]!r}. Materialize seed_prompts and "
-            "what is made from it again"
+            f"{first['benchmark']} asks ({first['question_id']}): {first['overlap'][:200]!r}. Materialize seed_prompts "
+            "and what is made from it again"
         )
     return dg.AssetCheckResult(
         check_name=CLEAN,
