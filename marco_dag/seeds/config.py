@@ -81,8 +81,8 @@ class DecontaminationConfig(Config):
     """A seed that shares so many words in a row with a question is dropped, ≥ 1; 13 as GPT-3 had it (§C)."""
     min_words: int = Field(8, ge=1)
     """A question of fewer than `words` words counts where a seed holds all of it, if it has so many, ≥ 1."""
-    common: int = Field(10, ge=1)
-    """A run of words that stands in more questions of one benchmark is a common phrase and counts for nothing, ≥ 1."""
+    common: int = Field(10, ge=1, le=100)
+    """A run of words that stands in more questions of one benchmark is a common phrase, no evidence; in [1, 100]."""
     whole_only: tuple[str, ...] = ("letters", "arithmetic", "blocksworld", "instructions", "planbench")
     """Tasks whose prompts are put together from the same phrases: their seeds are compared as a whole only.
 

@@ -5,7 +5,7 @@ word, so no match is an accident. Knows no benchmarks and no seeds (`marco_dag.s
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeAlias
 
 import numpy as np
@@ -80,26 +80,38 @@ class OverlapIndex:
     def matches(self, texts: Sequence[Sequence[str]], *, most: int) -> Iterator[Match]:
         """For each of `texts` (as their words) up to `most` indexed texts that share a run with it.
 
-        The longest runs come first where there are more; a few thousand texts are held at a time.
+        Where there are more, those that share the most runs; the longest runs come first. A few thousand texts are held
+        at a time.
         """
         for first in range(0, len(texts), _TEXTS_AT_ONCE):
             some = self._read(texts[first : first + _TEXTS_AT_ONCE])
             longest: dict[tuple[int, int], Match] = {}
-            for size, grams in self._grams.items():
-                met = _grams(some, size).join(grams, on="hash", suffix="_indexed").sort("text", "start")
-                for asked, start, indexed, other in met.drop("hash").iter_rows():
-                    found = longest.get((asked, indexed))
-                    if found is not None and start + size <= found.start + found.words:
-                        continue
-                    match = self._extended(some, asked, start, indexed, other)
-                    if match.words >= size and (found is None or match.words > found.words):
-                        longest[asked, indexed] = match
-            ranked = sorted(longest.values(), key=lambda match: (match.asked, -match.words, match.indexed))
-            taken = 0
-            for place, match in enumerate(ranked):
-                taken = 0 if place == 0 or ranked[place - 1].asked != match.asked else taken + 1
-                if taken < most:
-                    yield Match(match.asked + first, match.indexed, match.start, match.words)
+            for asked, indexed, start, other, size in self._met(some, most).iter_rows():
+                found = longest.get((asked, indexed))
+                if found is not None and start + size <= found.start + found.words:
+                    continue
+                match = self._extended(some, asked, start, indexed, other)
+                if match.words >= size and (found is None or match.words > found.words):
+                    longest[asked, indexed] = match
+            for match in sorted(longest.values(), key=lambda match: (match.asked, -match.words, match.indexed)):
+                yield replace(match, asked=match.asked + first)
+
+    def _met(self, some: _Words, most: int) -> pl.DataFrame:
+        """Where runs of `some` are met in the index: text, indexed text, start in each, size; `most` texts for each."""
+        met = pl.concat(
+            [
+                _grams(some, size).join(grams, on="hash", suffix="_indexed").with_columns(size=pl.lit(size, pl.Int64))
+                for size, grams in self._grams.items()
+            ]
+            or [_SCHEMA.to_frame().with_columns(text_indexed="text", start_indexed="start", size="start")]
+        )
+        pairs = met.group_by("text", "text_indexed").len("runs").sort("runs", "text_indexed", descending=[True, False])
+        chosen = pairs.group_by("text", maintain_order=True).head(most)
+        return (
+            met.join(chosen, on=["text", "text_indexed"], how="semi")
+            .select("text", "text_indexed", "start", "start_indexed", "size")
+            .sort("text", "start", "text_indexed", "size")
+        )
 
     def _extended(self, some: _Words, asked: int, start: int, indexed: int, other: int) -> Match:
         """The run around the words at `start` and at `other`, as far as both texts agree; empty where they do not."""

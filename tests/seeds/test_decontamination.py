@@ -174,6 +174,17 @@ def test_ten_thousand_seeds_are_compared_with_two_thousand_questions_in_seconds(
     assert overlaps.filter(match="equal")["seed"].unique().to_list()[:100] == list(range(100))
 
 
+def test_a_phrase_that_everything_shares_costs_no_more_than_any_other():
+    phrase = " ".join(f"word{n}" for n in range(20))
+    asked = pl.concat([questions(*(f"{phrase} {n}" for n in range(100)), benchmark=f"set {k}") for k in range(5)])
+    given_ = seeds(*(f"{phrase} and {n}" for n in range(4000)))
+    start = time.perf_counter()
+    overlaps = Decontamination(asked, DecontaminationConfig(common=100)).overlaps(given_)
+    assert time.perf_counter() - start < 15
+    assert overlaps.height == 4000 * 5
+    assert set(overlaps["words"]) == {20}
+
+
 def test_the_narrow_form_keeps_signs_and_forgets_case_and_space():
     assert narrow_form(" What  is\n$X-1$? ") == narrow_form("what is $x-1$?")
     assert narrow_form("$x-1$") != narrow_form("$x+1$")

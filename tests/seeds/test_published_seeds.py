@@ -7,9 +7,17 @@ import polars as pl
 import pytest
 
 from marco_dag.schemas import TABLES
-from marco_dag.seeds import Decontamination, SeedsConfig, SourceConfig, question_texts, read_seed_file
+from marco_dag.seeds import (
+    Decontamination,
+    SeedsConfig,
+    SourceConfig,
+    generated_seeds,
+    question_texts,
+    read_seed_file,
+)
 from marco_dag.seeds.reader import SeedFile
 from marco_dag.seeds.screening import ScreenedSeeds, screen
+from marco_dag.tasks.planbench import zero_shot_prompt
 from tests.benchmark_samples import sample_file
 
 
@@ -79,3 +87,21 @@ def test_math_train_loses_what_has_no_answer_and_what_math_500_asks_in_part(tmp_
     assert screened.contaminated > 0
     assert set(screened.overlaps["match"]) == {"n-gram"}, "MATH-500 is no part of MATH's training split"
     assert screened.prompts.height == found.prompts.height - screened.contaminated
+
+
+def test_a_generated_problem_is_dropped_exactly_where_planbench_asks_it():
+    statements = [row["statement"] for row in rows(sample_file("blocksworld/blocksworld.jsonl"))]
+    schema = TABLES["benchmark_questions"]
+    asked = [
+        {"benchmark": "PlanBench", "question_id": f"q{n}", "task": "planbench", "question": text, "prompts": "[]"}
+        for n, text in enumerate(statements)
+    ]
+    questions = pl.DataFrame([dict.fromkeys(schema) | row for row in asked], schema=schema)
+    config = SeedsConfig(tasks=("planbench",), generated_per_task=300)
+    generated = generated_seeds(config, seed=0, batch="generated")
+    texts = question_texts(TABLES["held_out_questions"].to_frame(), questions)
+    found = Decontamination(texts, config.decontamination).overlaps(generated)
+    same = {zero_shot_prompt(statement) for statement in statements}
+    expected = [n for n, prompt in enumerate(generated["prompt"]) if prompt in same]
+    assert found["seed"].unique().to_list() == expected != []
+    assert set(found["match"]) == {"equal"}
