@@ -97,7 +97,7 @@ def some_correct(chains: pl.DataFrame, trees: pl.DataFrame) -> dg.AssetCheckResu
 
 
 def answers_given(summary: pl.DataFrame, limit: float, *, candidate: bool) -> dg.AssetCheckResult:
-    """Whether the sampled no-answer rate over all held-out questions is at most `limit`; blocks for a candidate only."""
+    """Whether the sampled no-answer rate on the held-out questions is at most `limit`; blocks for a candidate only."""
     rate = summary.filter(decoding="sampled", benchmark=ALL_BENCHMARKS)["no_answer"].item()
     return dg.AssetCheckResult(
         check_name=ANSWERS,

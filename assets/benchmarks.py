@@ -1,10 +1,11 @@
 """The published benchmarks' questions, and the scores: every checkpoint answers them and the held-out questions."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
-from dataclasses import asdict
-from functools import cache
+from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
+from typing import TypedDict
 
 import dagster as dg
 import polars as pl
@@ -34,6 +35,13 @@ from resources.models import Model, Models
 from resources.steps import Step, Steps
 
 _GROUP = "evaluation"
+
+
+class _Who(TypedDict):
+    """Whose answers they are."""
+
+    checkpoint: str
+    checkpoint_digest: str
 
 
 @dg.multi_asset(
@@ -107,7 +115,9 @@ def benchmark_scores(
         if checkpoint not in stages:
             raise EvaluationError(f"checkpoint {checkpoint} was not materialized yet; do that first")
         model = stages[checkpoint]["student"]
-        answered = _answer(step, checkpoint, model, held_out_questions, benchmark_questions, engines)
+        who = _Who(checkpoint=checkpoint, checkpoint_digest=model.digest)
+        parts = _parts(step, who, held_out_questions, benchmark_questions)
+        answered = _answer(step, checkpoint, model, parts, engines)
         scores = pl.read_parquet(answered.path / "scores.parquet")
         config = step.profile.evaluation
         summary = summarize(scores, config.confidence)
@@ -116,21 +126,22 @@ def benchmark_scores(
             step.run.log_metrics({f"{row['benchmark']}/{row['decoding']}/{name}": v for name, v in figures.items()})
         recipe = step.profile.recipes.get(checkpoint)
         published = published_benchmarks(summary)
-        named = {
-            f", {row['decoding']}" if row["benchmark"] == ALL_BENCHMARKS else f", {row['benchmark']}, {row['decoding']}": row
+        shown = {
+            f"{row['decoding']}"
+            if row["benchmark"] == ALL_BENCHMARKS
+            else f"{row['benchmark']}, {row['decoding']}": row
             for row in summary.filter(pl.col("benchmark").is_in([ALL_BENCHMARKS, *published])).iter_rows(named=True)
         }
+        held_out = scores.filter(~pl.col("benchmark").is_in(published))
         yield step.finish(
             scores,
             data_version=answered.id,
             artifact=answered,
             metadata={
-                **{f"accuracy{which}": row["accuracy"] for which, row in named.items()},
-                **{f"no answer{which}": row["no_answer"] for which, row in named.items()},
-                "odd answers": {row["benchmark"]: row["odd"] for row in named.values() if row["odd"]},
-                "lengths": response_lengths(
-                    scores.filter(~pl.col("benchmark").is_in(published)), checkpoint, config.max_tokens
-                ),
+                **{f"accuracy, {which}": row["accuracy"] for which, row in shown.items()},
+                **{f"no answer, {which}": row["no_answer"] for which, row in shown.items()},
+                "answers too odd to be checked": {which: row["odd"] for which, row in shown.items() if row["odd"]},
+                "lengths": response_lengths(held_out, checkpoint, config.max_tokens),
             },
             checks=[
                 schema_holds(scores, "scores"),
@@ -139,67 +150,59 @@ def benchmark_scores(
         )
 
 
-def _answer(
-    step: Step,
-    checkpoint: str,
-    model: Model,
-    held_out: pl.DataFrame,
-    published: pl.DataFrame,
-    engines: EnginesResource,
-) -> Artifact:
-    """The artifact with all scores of a checkpoint; each benchmark's are one of their own, so that a new one adds to it.
+@dataclass(frozen=True)
+class _Part:
+    """The questions of one benchmark, or the held-out ones: what decides the answers to them, and how to ask."""
 
-    Without published questions that the profile asks for, EvaluationError.
-    """
-    config, seed, how = step.profile.evaluation, step.profile.seed, step.profile.engine_of("student")
-    procedures = {name: benchmark.procedure(name) for name, benchmark in config.benchmarks.items()}
-    asked: dict[str, pl.DataFrame] = {name: published.filter(benchmark=name) for name in procedures}
-    if unread := [name for name, questions in asked.items() if questions.is_empty()]:
-        raise EvaluationError(f"benchmark {unread[0]}: its questions were not read; materialize benchmark_questions")
-    whose: dict[str, JsonValue] = {"checkpoint": checkpoint, "model": model.digest, "seed": seed}
-    keys: dict[str | None, dict[str, JsonValue]] = {
-        None: {
-            "questions": digest_frame(held_out),
-            "config": config.model_dump(mode="json", exclude={"confidence", "no_answer_limit", "benchmarks"}),
-        },
-        **{
-            name: {"questions": digest_frame(questions), "procedure": asdict(procedures[name])}
-            for name, questions in asked.items()
-        },
-    }
+    key: Mapping[str, JsonValue]
+    ask: Callable[[Engine], pl.DataFrame]
+
+
+def _answer(
+    step: Step, checkpoint: str, model: Model, parts: Mapping[str, _Part], engines: EnginesResource
+) -> Artifact:
+    """The artifact with all scores of a checkpoint; each part's are kept apart too, so that new ones add to it."""
+    how = step.profile.engine_of("student")
+    whose: dict[str, JsonValue] = {"checkpoint": checkpoint, "model": model.digest, "seed": step.profile.seed}
 
     def answer(folder: Path) -> None:
+        store = ArtifactStore(step.storage.artifacts)
+        opened: list[Engine] = []
         with ExitStack() as stack:
 
-            @cache
-            def engine() -> Engine:
-                return stack.enter_context(engines.open(model.path(step.storage), how, name=checkpoint))
+            def ask(part: _Part, part_folder: Path) -> None:
+                if not opened:
+                    engine = engines.open(model.path(step.storage), how, name=checkpoint)
+                    opened.append(stack.enter_context(engine))
+                part.ask(opened[0]).write_parquet(part_folder / "scores.parquet")
 
-            def answer_one(name: str | None, part: Path) -> None:
-                who = {"checkpoint": checkpoint, "checkpoint_digest": model.digest}
-                scores = (
-                    answer_questions(engine(), held_out, config, **who, seed=seed)
-                    if name is None
-                    else answer_benchmarks(engine(), asked[name], procedures, **who, seed=seed)
-                )
-                scores.write_parquet(part / "scores.parquet")
-
-            store = ArtifactStore(step.storage.artifacts)
-            parts = [
-                store.get_or_make(
-                    "answers",
-                    {**whose, **key, "code": EVALUATION_VERSION},
-                    lambda part, name=name: answer_one(name, part),
-                )
-                for name, key in keys.items()
+            answered = [
+                store.get_or_make("answers", {**whose, **part.key, "code": EVALUATION_VERSION}, partial(ask, part))
+                for part in parts.values()
             ]
-        scores = pl.concat([pl.read_parquet(part.path / "scores.parquet") for part in parts])
-        scores.write_parquet(folder / "scores.parquet")
+        scores = [pl.read_parquet(artifact.path / "scores.parquet") for artifact in answered]
+        pl.concat(scores).write_parquet(folder / "scores.parquet")
 
-    everything: dict[str, JsonValue] = {
-        **whose,
-        **keys[None],
-        "benchmarks": {name: key for name, key in keys.items() if name is not None},
-        "code": EVALUATION_VERSION,
+    keys: dict[str, JsonValue] = {name: dict(part.key) for name, part in parts.items()}
+    return step.reuse_or_make("scores", {**whose, "parts": keys, "code": EVALUATION_VERSION}, answer)
+
+
+def _parts(step: Step, who: _Who, held_out: pl.DataFrame, published: pl.DataFrame) -> dict[str, _Part]:
+    """The held-out questions, and each benchmark of the profile; EvaluationError where one was not read yet."""
+    config, seed = step.profile.evaluation, step.profile.seed
+    how = config.model_dump(mode="json", exclude={"confidence", "no_answer_limit", "benchmarks"})
+    parts = {
+        "held-out": _Part(
+            {"questions": digest_frame(held_out), "config": how},
+            lambda engine: answer_questions(engine, held_out, config, **who, seed=seed),
+        )
     }
-    return step.reuse_or_make("scores", everything, answer)
+    for name, benchmark in config.benchmarks.items():
+        questions, procedure = published.filter(benchmark=name), benchmark.procedure(name)
+        if questions.is_empty():
+            raise EvaluationError(f"benchmark {name}: its questions were not read yet; materialize benchmark_questions")
+        parts[name] = _Part(
+            {"questions": digest_frame(questions), "procedure": asdict(procedure)},
+            partial(answer_benchmarks, questions=questions, procedures={name: procedure}, **who, seed=seed),
+        )
+    return parts

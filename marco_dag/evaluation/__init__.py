@@ -1,8 +1,8 @@
 """Accuracy, no-answer and degeneration measures of a checkpoint, on held-out questions and published benchmarks.
 
 Reading (`benchmarks`), asking (`answer_questions`, `answer_benchmarks`), measuring one response (`repetition`,
-`reflections`) and summing up (`summarize`, `repeats`, `instruction_scores`, `compare`) are apart: scores are kept answer
-by answer, so that a later question about them needs no model.
+`reflections`) and summing up (`summarize`, `repeats`, `instruction_scores`, `compare`) are apart: scores are kept
+answer by answer, so that a later question about them needs no model.
 """
 
 from marco_dag.evaluation.answers import answer_benchmarks, answer_questions, ask_benchmarks, ask_questions

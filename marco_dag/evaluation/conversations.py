@@ -1,4 +1,4 @@
-"""What a checkpoint is asked: held-out questions and benchmark questions as conversations, checked before any is asked."""
+"""What a checkpoint is asked: held-out and published questions as conversations, all checked before any is asked."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -60,7 +60,9 @@ def held_out_conversations(questions: pl.DataFrame, config: EvaluationConfig, se
     )
     return _conversations(
         [
-            _Question(row["seed_id"], row["task"], row["task"], None, (row["prompt"],), f"[{row['reference']}]", procedure)
+            _Question(
+                row["seed_id"], row["task"], row["task"], None, (row["prompt"],), f"[{row['reference']}]", procedure
+            )
             for row in questions.iter_rows(named=True)
         ],
         seed,

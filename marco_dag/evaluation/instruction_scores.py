@@ -44,7 +44,9 @@ def instruction_scores(scores: pl.DataFrame, confidence: float, *, seed: int = 0
     keys = ("checkpoint", "decoding", "benchmark")
     for (checkpoint, decoding, benchmark), group in judged.group_by(*keys, maintain_order=True):
         named = {"checkpoint": checkpoint, "decoding": decoding, "benchmark": benchmark}
-        parts = [(str(name[0]), part) for name, part in group.sort("languages").group_by("languages", maintain_order=True)]
+        parts = [
+            (str(name[0]), part) for name, part in group.sort("languages").group_by("languages", maintain_order=True)
+        ]
         if len(parts) > 1:
             parts.insert(0, ("all", group))
         for languages, part in parts:

@@ -68,11 +68,8 @@ def repeats(scores: pl.DataFrame, confidence: float, *, seed: int = 0) -> pl.Dat
             voted = np.array([majority_is_correct(answers[:n], correct[:n]) for correct, answers in questions], float)
             solved = bootstrap_mean(at_n, confidence, seed)
             majority = bootstrap_mean(voted, confidence, seed)
-            rows.append(
-                (checkpoint, benchmark, n, len(questions))
-                + (solved.value, solved.low, solved.high)
-                + (majority.value, majority.low, majority.high)
-            )
+            figures = (solved.value, solved.low, solved.high, majority.value, majority.low, majority.high)
+            rows.append((checkpoint, benchmark, n, len(questions), *figures))
     return pl.DataFrame(rows, schema=REPEATS, orient="row")
 
 

@@ -41,8 +41,8 @@ def write_report(
 
     The tables are those of `marco_dag.schemas`, `summary` is `marco_dag.evaluation.summarize(scores, …)`, `curves` maps
     a stage to a frame with `step` and columns ending in "loss", and `questions` (`seed_id`, which may be the id of any
-    question, and `prompt`) lets the examples say what was asked. Any table may be empty and any checkpoint missing: the page
-    shows the gap. Two calls with the same tables differ in the date only.
+    question, and `prompt`) lets the examples say what was asked. Any table may be empty and any checkpoint missing: the
+    page shows the gap. Two calls with the same tables differ in the date only.
     """
     checkpoints = in_order(profile.checkpoints, summary)
     body = [

@@ -21,13 +21,15 @@ _RATES = (
     "odd",
 )
 _NOTE = (
-    "± is one standard error over questions; in small print the interval. Odd: answers that could not be read, or not be "
-    "checked in time; they count as wrong. Test@N: solved at least once in N samples. Majority: the most frequent answer "
-    "of the first N. Of instructions, mean is that of the four measures."
+    "± is one standard error over questions; in small print the interval. Odd: answers that could not be read, or not "
+    "be checked in time; they count as wrong. Test@N: solved at least once in N samples. Majority: the most frequent "
+    "answer of the first N. Of instructions, mean is that of the four measures."
 )
 
 
-def published_section(profile: Profile, scores: pl.DataFrame, summary: pl.DataFrame, checkpoints: Sequence[str]) -> Html:
+def published_section(
+    profile: Profile, scores: pl.DataFrame, summary: pl.DataFrame, checkpoints: Sequence[str]
+) -> Html:
     """Every published benchmark that was scored; nothing where there is none."""
     names = published_benchmarks(summary)
     if not names:

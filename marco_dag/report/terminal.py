@@ -62,7 +62,9 @@ def benchmarks_table(summary: pl.DataFrame, descriptions: Mapping[str, str]) -> 
     if not names:
         return None
     rows = rows_by_key(summary)
-    caption = "accuracy (no answer), % of the questions; greedy where a benchmark is asked so, else the mean of its samples"
+    caption = (
+        "accuracy (no answer), % of the questions; greedy where a benchmark is asked so, else the mean of its samples"
+    )
     table = Table(
         title="Published benchmarks", caption=caption, caption_justify="left", box=SIMPLE_HEAD, padding=(0, 1, 0, 0)
     )

@@ -4,6 +4,7 @@ import importlib
 import json
 
 import dagster as dg
+import polars as pl
 import pytest
 from rich.console import Console
 
@@ -16,6 +17,7 @@ from resources.tracking import MlflowTracking
 
 pytestmark = pytest.mark.slow
 
+MAY_BE_EMPTY = ("seed_quarantine", "benchmark_questions", "benchmark_quarantine")
 COSTLY = ("base_models", "mcts_trees", "sft_checkpoint", "dpo_checkpoint", "benchmark_scores")
 MAY_BE_EMPTY = ("seed_quarantine", "seed_overlaps", "benchmark_questions", "benchmark_quarantine")
 
@@ -44,6 +46,8 @@ def test_every_table_is_there_with_its_schema_and_not_empty(finished):
     partitions = {
         "seed_batches": [None],
         "held_out_questions": [None],
+        "benchmark_questions": [None],
+        "benchmark_quarantine": [None],
         "scores": finished.profile.checkpoints,
         "seed_difficulty": [],  # the profile does not ask for it
         "benchmark_questions": [None],
@@ -139,6 +143,31 @@ def test_a_change_of_one_recipe_makes_that_recipe_anew_and_nothing_else(finished
     }
     assert reused == {"plain": True, "joint": False}
     finished.run("dpo_checkpoint", partition="joint")
+
+
+def test_a_published_benchmark_in_the_profile_is_read_answered_and_scored_beside_the_held_out_questions(finished):
+    rows = [{"question": f"Two and {n}?", "answer": f"#### {n + 2}"} for n in range(3)] + [{"question": "Three?"}]
+    (finished.storage.root / "test.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    changes = {"evaluation": {"benchmarks": {"GSM8K": {"source": "test.jsonl", "samples": 2, "max_tokens": 8}}}}
+    before = finished.table("scores", "sft")
+    unread = finished.run("benchmark_scores", partition="sft", changes=changes)
+    assert not unread.success
+    assert finished.run("benchmark_questions", "benchmark_quarantine", changes=changes).success
+    assert finished.table("benchmark_questions").height == 3
+    assert finished.table("benchmark_quarantine").select("row", "field").rows() == [(4, "answer")]
+    result = finished.run("benchmark_scores", partition="sft", changes=changes)
+    assert result.success
+    scores = finished.table("scores", "sft")
+    assert scores.filter(pl.col("benchmark") != "GSM8K").equals(before)
+    published = scores.filter(benchmark="GSM8K")
+    assert published.group_by("decoding").len().sort("decoding").rows() == [("greedy", 3), ("sampled", 6)]
+    [made] = result.get_asset_materialization_events()
+    assert "accuracy, GSM8K, greedy" in made.materialization.metadata
+    again = finished.run("benchmark_scores", partition="sft", changes=changes)
+    assert again.get_asset_materialization_events()[0].materialization.metadata["reused"].value
+    assert finished.run("benchmark_questions", "benchmark_quarantine").success
+    assert finished.run("benchmark_scores", partition="sft").success
+    assert finished.table("scores", "sft").equals(before)
 
 
 def test_a_candidate_that_does_not_answer_fails_its_check_and_others_only_warn(finished):

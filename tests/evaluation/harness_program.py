@@ -47,7 +47,9 @@ def main() -> None:
         bootstrap_iters=0,
     )
     answers = {
-        "gsm8k": _by_doc(results["samples"]["our_gsm8k"], lambda sample: {sample["filter"]: bool(sample["exact_match"])}),
+        "gsm8k": _by_doc(
+            results["samples"]["our_gsm8k"], lambda sample: {sample["filter"]: bool(sample["exact_match"])}
+        ),
         "ifeval": _by_doc(
             results["samples"]["our_ifeval"],
             lambda sample: {"strict": sample["inst_level_strict_acc"], "loose": sample["inst_level_loose_acc"]},
@@ -98,11 +100,13 @@ def _write_tasks(request: dict[str, Any]) -> None:
         (FOLDER / "tasks" / f"{name}.yaml").write_text(text)
 
 
-def _by_doc(samples: list[dict[str, Any]], says: Any) -> list[dict[str, Any]]:  # noqa: ANN401  a small function
+def _by_doc(samples: list[dict[str, Any]], says: Any) -> list[dict[str, Any]]:
     """One entry a row, in the order of the rows: the response, and what each filter says of it."""
     found: dict[int, dict[str, Any]] = {}
     for sample in samples:
-        entry = found.setdefault(sample["doc_id"], {"prompt": sample["arguments"][0][0], "response": sample["resps"][0][0]})
+        entry = found.setdefault(
+            sample["doc_id"], {"prompt": sample["arguments"][0][0], "response": sample["resps"][0][0]}
+        )
         entry |= says(sample)
     return [found[doc] for doc in sorted(found)]
 

@@ -18,8 +18,9 @@ STATEMENT = (
     "block is on the table and the blue block is on the table.\n"
     "My goal is to have that the red block is on top of the blue block."
 )
-WORKED = f"\n[STATEMENT]\n{STATEMENT}\n\nMy plan is as follows:\n\n[PLAN]\npick up the red block\nstack the red block on top of the blue block\n[PLAN END]\n"
-QUERY = f"{INTRODUCTION}{WORKED}\n[STATEMENT]\n{STATEMENT}\n\nMy plan is as follows:\n\n[PLAN]"
+ASKED = f"\n[STATEMENT]\n{STATEMENT}\n\nMy plan is as follows:\n\n[PLAN]"
+WORKED = f"{ASKED}\npick up the red block\nstack the red block on top of the blue block\n[PLAN END]\n"
+QUERY = f"{INTRODUCTION}{WORKED}{ASKED}"
 
 
 def read(name, row, folder=None):

@@ -89,7 +89,9 @@ def checked(rows, replay, tmp_path_factory):
     mathematics, instructions = rows
     for name, some in (("gsm8k", mathematics), ("ifeval", instructions)):
         (folder / f"{name}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in some))
-    train_checkpoint(folder / "checkpoint", [*_mathematics_by_heart(mathematics), *_instructions_by_heart(instructions)])
+    train_checkpoint(
+        folder / "checkpoint", [*_mathematics_by_heart(mathematics), *_instructions_by_heart(instructions)]
+    )
     (folder / "replay.json").write_text(json.dumps(replay))
     request = {
         "replay": str(folder / "replay.json"),

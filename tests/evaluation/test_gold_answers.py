@@ -6,6 +6,7 @@ have no gold: a few of their rows are answered by hand.
 
 import json
 
+import polars as pl
 import pytest
 
 from marco_dag.engines import ScriptedEngine
@@ -96,3 +97,69 @@ class TestPlanBench:
             assert prompt.endswith(f"\n[STATEMENT]\n{question}\n\nMy plan is as follows:\n\n[PLAN]")
             assert prompt.count(rows[place - 1]["statement"]) == 1
             assert prompt.count("[PLAN END]") == 1
+
+
+IFEVAL = {
+    "1508": "The forests at dawn\na riddle walks on soft paws\nthe lion is near",
+    "2239": '"I threw my hatred into the burning fire."',
+    "2314": "* Domino\n* Oreo\n* Pepper",
+    "2395": '{"post": "Come to the market on Sunday"}',
+    "3057": "<<Undo>>\nWhat takes you back to where you were?",
+    "3753": "My answer is no.",
+}
+MULTI_IF = {
+    "1019:15:en": [
+        "what are the two young boys doing with their toy guns and horns?",
+        "<<a question>>\nwhat are the two young boys doing with the horns?",
+        '"<<a question>>\nwhat are the two young boys doing with the horns?"',
+    ],
+    "1051:10:en": [
+        "dear friend, please go and vote this week.",
+        "dear friend, it would be good of you to go and vote this week.",
+        "dear friend, please go and vote.\n******\nmy dear friend, do go and vote this week.",
+    ],
+}
+
+
+def converse(benchmark, file, replies):
+    """The scores of rows answered by hand, `replies` by the row's key, one a turn."""
+    path = sample_file(file)
+    config = BenchmarkConfig(source=str(path))
+    questions = load_benchmark(benchmark, config, root=path.parent).questions.filter(pl.col("key").is_in(list(replies)))
+    assert questions.height == len(replies)
+    keys = {json.loads(prompts)[0]: key for prompts, key in questions.select("prompts", "key").iter_rows()}
+    engine = ScriptedEngine(
+        lambda request, _: replies[keys[request.messages[0].content]][len(request.messages) // 2],
+    )
+    procedures = {benchmark: config.procedure(benchmark)}
+    return answer_benchmarks(engine, questions, procedures, checkpoint="hand", checkpoint_digest="hand", seed=0)
+
+
+@pytest.mark.parametrize(
+    ("benchmark", "file", "replies"),
+    [
+        ("IFEval", "ifeval/ifeval.jsonl", {key: [reply] for key, reply in IFEVAL.items()}),
+        ("Multi-IF", "multi_if/multi_if_english.jsonl", MULTI_IF),
+    ],
+    ids=["IFEval", "Multi-IF"],
+)
+def test_rows_answered_by_hand_follow_every_instruction_and_other_replies_none(benchmark, file, replies):
+    scores = converse(benchmark, file, replies)
+    turns = len(next(iter(replies.values())))
+    assert accuracy(scores) == 1, scores["verdict"].to_list()
+    table = instruction_scores(scores, 0.95)
+    assert table["turn"].to_list() == ([None] if turns == 1 else [None, 1, 2, 3])
+    assert table["languages"].unique().to_list() == ["en"]
+    assert table["mean"].to_list() == [1] * table.height
+    contrary = converse(benchmark, file, {key: ["NO WAY, NOT AT ALL"] * turns for key in replies})
+    assert accuracy(contrary) == 0
+
+
+def test_every_row_of_the_instruction_benchmarks_can_be_asked():
+    for benchmark, file, rows in (
+        ("IFEval", "ifeval/ifeval.jsonl", 379),
+        ("Multi-IF", "multi_if/multi_if_english.jsonl", 628),
+    ):
+        path = sample_file(file)
+        read = load_benchmark(benchmark, BenchmarkConfig(source=str(path)), root=path.parent)
+        assert (read.questions.height, read.quarantine.to_dicts()) == (rows, [])

@@ -31,10 +31,10 @@ def test_more_than_there_are_is_an_error():
 @pytest.mark.parametrize(
     ("answers", "right", "correct"),
     [
-        ("a b b".split(), "b", True),
-        ("a b b".split(), "a", False),
-        ("b a a b".split(), "b", True),  # a tie: the first counts
-        ("b a a b".split(), "a", False),
+        (["a", "b", "b"], "b", True),
+        (["a", "b", "b"], "a", False),
+        (["b", "a", "a", "b"], "b", True),  # a tie: the first counts
+        (["b", "a", "a", "b"], "a", False),
         ([None, None, "a"], "a", True),  # no answer, no vote
         ([None, None], None, False),
     ],

@@ -125,7 +125,9 @@ def _example_before(items: Sequence[Item], place: int) -> str:
 def fill(prompt: str, question: str, example: str = "") -> str:
     """`prompt` with the question and the example where it names them; braces around anything else stay."""
     before, placeholder, after = prompt.partition("{question}")
-    return before.replace("{example}", example) + (question if placeholder else "") + after.replace("{example}", example)
+    return (
+        before.replace("{example}", example) + (question if placeholder else "") + after.replace("{example}", example)
+    )
 
 
 def _nothing_good(name: str, source: str, bad: Sequence[tuple[Line, RowError]]) -> str:
