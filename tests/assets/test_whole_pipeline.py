@@ -50,8 +50,6 @@ def test_every_table_is_there_with_its_schema_and_not_empty(finished):
         "benchmark_quarantine": [None],
         "scores": finished.profile.checkpoints,
         "seed_difficulty": [],  # the profile does not ask for it
-        "benchmark_questions": [None],
-        "benchmark_quarantine": [None],
     }
     for table in TABLES:
         for key in partitions.get(table, ["generated"]):
