@@ -5,16 +5,19 @@ import polars as pl
 
 from marco_dag.evaluation import ALL_BENCHMARKS
 from marco_dag.schemas import TABLES, Frame, conform
+from marco_dag.seeds import Decontamination, DecontaminationConfig
 from marco_dag.tasks import is_held_out
 
 SCHEMA = "schema"
 NOT_HELD_OUT = "no_held_out_prompt"
+CLEAN = "no_benchmark_overlap"
 SOME_CORRECT = "some_correct_chain"
 ANSWERS = "no_answer_rate"
 
 _DESCRIPTIONS = {
     SCHEMA: "The table has the columns and types that marco_dag.schemas says.",
     NOT_HELD_OUT: "No prompt is a held-out question, or held out by the hash of its text.",
+    CLEAN: "No question is one that a benchmark asks, nor shares a long run of words with one (seeds.decontamination).",
     SOME_CORRECT: "Some tree of the batch reached a correct answer that may be trained on; an empty batch is fine.",
     ANSWERS: "The sampled no-answer rate of a candidate is not above the profile's limit; others are only warned of.",
 }
@@ -53,6 +56,28 @@ def none_held_out(frame: pl.DataFrame, questions: pl.DataFrame, share: float) ->
         passed=not leaked,
         description=f"{len(leaked)} held-out prompts, first {leaked[0][:200]!r}" if leaked else None,
         metadata={"prompts": len(prompts), "held out": len(leaked)},
+    )
+
+
+def none_in_a_benchmark(
+    seeds: pl.DataFrame, questions: pl.DataFrame, config: DecontaminationConfig
+) -> dg.AssetCheckResult:
+    """Whether none of `seeds` (the table's rows) overlaps with the benchmarks' `questions` (QUESTION_TEXTS)."""
+    found = Decontamination(questions, config).overlaps(seeds)
+    contaminated = found["seed"].n_unique()
+    description = None
+    if contaminated:
+        first = found.row(0, named=True)
+        description = (
+            f"{contaminated} seeds overlap with a benchmark; first {seeds['seed_id'][first['seed']]} with what "
+            f"{first['benchmark']} asks ({first['question_id']}): {first['overlap'][:200]!r}. Materialize seed_prompts "
+            "and what is made from it again"
+        )
+    return dg.AssetCheckResult(
+        check_name=CLEAN,
+        passed=contaminated == 0,
+        description=description,
+        metadata={"seeds": seeds.height, "questions": questions.height, "contaminated": contaminated},
     )
 
 

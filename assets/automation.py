@@ -10,15 +10,18 @@ import dagster as dg
 
 from assets.checkpoints import TRAINED_ON
 from assets.partitions import BATCH_ASSETS, SEED_BATCHES
-from marco_dag.seeds import Inbox, batch_table
+from marco_dag.seeds import SeedBatches
+from resources.profile import chosen_profile
 from resources.storage import StorageResource
 
 _COT_SET = dg.AssetKey("balanced_cot")
 _SFT = dg.AssetKey("sft_checkpoint")
+_ASKED = ("held_out_questions", "benchmark_questions", "benchmark_quarantine")
+"""What checkpoints are scored on: no seed may hold any of it."""
 
 search_batch = dg.define_asset_job(
     "search_batch",
-    selection=dg.AssetSelection.assets("base_models", "held_out_questions", *BATCH_ASSETS),
+    selection=dg.AssetSelection.assets("base_models", *_ASKED, *BATCH_ASSETS),
     description="From the questions of one batch to its training sets; models that are there already are reused.",
 )
 
@@ -36,13 +39,17 @@ train_again = dg.define_asset_job(
     description="Takes in new seeds files, registers each as a partition and searches it.",
 )
 def new_seed_files(context: dg.SensorEvaluationContext, home: StorageResource) -> dg.SensorResult | dg.SkipReason:
-    """One run for every batch that has no training sets yet; each batch is asked for once."""
-    inbox = Inbox(home.storage.seeds, home.storage.seed_files)
-    scan = inbox.scan()
+    """One run for every batch that has no training sets yet; each batch is asked for once.
+
+    Sources of the profile are among them once `seed_batches` has taken them in: a tick fetches nothing.
+    """
+    profile = chosen_profile()
+    known = SeedBatches(profile.seeds, home.storage, seed=profile.seed)
+    scan = known.inbox.scan()
     for skipped in (*scan.waiting, *scan.ignored):
         context.log.info(f"{skipped.file}: {skipped.reason}")
     done = context.instance.get_materialized_partitions(dg.AssetKey("preference_pairs"))
-    batches = batch_table(inbox.batches())["batch"].to_list()
+    batches = known.table()["batch"].to_list()
     fresh = [batch for batch in batches if batch not in done]
     if not fresh:
         return dg.SkipReason(f"no new seeds file; {len(scan.waiting)} still being written")

@@ -1,17 +1,19 @@
 """Training sets from trees: chains, the length-balanced CoT set, the preference pairs."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import dagster as dg
 import polars as pl
 
 from assets import OWNERS
 from assets._checks import (
+    CLEAN,
     NOT_HELD_OUT,
     SCHEMA,
     SOME_CORRECT,
     blocking,
     none_held_out,
+    none_in_a_benchmark,
     schema_holds,
     some_correct,
 )
@@ -20,8 +22,9 @@ from assets.partitions import SEED_BATCHES
 from marco_dag import curation
 from marco_dag.curation import CURATION_VERSION
 from marco_dag.engines import load_encoder
+from marco_dag.seeds import held_out_share_of, question_texts
 from resources.models import Models
-from resources.steps import Steps
+from resources.steps import Step, Steps
 
 _GROUP = "curation"
 _KINDS = {"polars", "parquet"}
@@ -69,13 +72,18 @@ def chains(
     io_manager_key="tables",
     metadata={"table": "cot_set"},
     partitions_def=SEED_BATCHES,
-    check_specs=[blocking(SCHEMA, "balanced_cot"), blocking(NOT_HELD_OUT, "balanced_cot")],
+    check_specs=[
+        blocking(SCHEMA, "balanced_cot"),
+        blocking(NOT_HELD_OUT, "balanced_cot"),
+        blocking(CLEAN, "balanced_cot"),
+    ],
 )
 def balanced_cot(
     context: dg.AssetExecutionContext,
     chains: pl.DataFrame,
     seed_prompts: pl.DataFrame,
     held_out_questions: pl.DataFrame,
+    benchmark_questions: pl.DataFrame,
     steps: Steps,
 ) -> Iterator[dg.MaterializeResult[pl.DataFrame]]:
     """The SFT set: each question's correct chains of the wanted length, longest first by default."""
@@ -91,7 +99,7 @@ def balanced_cot(
             metadata={**counts, "ranks": dict(examples["length_rank"].value_counts(sort=True).rows())},
             checks=[
                 schema_holds(examples, "cot_set"),
-                none_held_out(examples, held_out_questions, step.profile.seeds.held_out_share),
+                *_untouched(step, examples, seed_prompts, held_out_questions, benchmark_questions),
             ],
         )
 
@@ -103,13 +111,18 @@ def balanced_cot(
     code_version=CURATION_VERSION,
     io_manager_key="tables",
     partitions_def=SEED_BATCHES,
-    check_specs=[blocking(SCHEMA, "preference_pairs"), blocking(NOT_HELD_OUT, "preference_pairs")],
+    check_specs=[
+        blocking(SCHEMA, "preference_pairs"),
+        blocking(NOT_HELD_OUT, "preference_pairs"),
+        blocking(CLEAN, "preference_pairs"),
+    ],
 )
 def preference_pairs(
     context: dg.AssetExecutionContext,
     chains: pl.DataFrame,
     seed_prompts: pl.DataFrame,
     held_out_questions: pl.DataFrame,
+    benchmark_questions: pl.DataFrame,
     base_models: Models,
     steps: Steps,
 ) -> Iterator[dg.MaterializeResult[pl.DataFrame]]:
@@ -126,6 +139,24 @@ def preference_pairs(
             metadata={**counts, "chosen": dict(pairs["chosen_rank"].value_counts(sort=True).rows())},
             checks=[
                 schema_holds(pairs, "preference_pairs"),
-                none_held_out(pairs, held_out_questions, step.profile.seeds.held_out_share),
+                *_untouched(step, pairs, seed_prompts, held_out_questions, benchmark_questions),
             ],
         )
+
+
+def _untouched(
+    step: Step,
+    examples: pl.DataFrame,
+    seed_prompts: pl.DataFrame,
+    held_out_questions: pl.DataFrame,
+    benchmark_questions: pl.DataFrame,
+) -> Sequence[dg.AssetCheckResult]:
+    """The checks that nothing of a training set is what checkpoints are scored on."""
+    config = step.profile.seeds
+    trained_on = seed_prompts.join(examples, on="seed_id", how="semi", maintain_order="left")
+    share = held_out_share_of(step.context.partition_key, config)
+    questions = question_texts(held_out_questions, benchmark_questions)
+    return [
+        none_held_out(examples, held_out_questions, share),
+        none_in_a_benchmark(trained_on, questions, config.decontamination),
+    ]

@@ -9,7 +9,7 @@ import dagster as dg
 from resources.profile import chosen_profile
 
 SEED_BATCHES = dg.DynamicPartitionsDefinition(name="seed_batches")
-"""One partition a batch: `generated`, and one for every seeds file that was taken in."""
+"""One partition a batch: `generated`, one for every source of the profile and for every seeds file taken in."""
 
 RECIPES = dg.StaticPartitionsDefinition(list(chosen_profile().recipes))
 """One partition a second-stage recipe."""
@@ -26,10 +26,15 @@ OWN_RECIPE = dg.StaticPartitionMapping({recipe: recipe for recipe in RECIPES.get
 BATCH_ASSETS = (
     "seed_prompts",
     "seed_quarantine",
+    "seed_overlaps",
+    *(["seed_difficulty"] if chosen_profile().seeds.difficulty else []),
     "mcts_trees",
     "thoughts",
     "chains",
     "balanced_cot",
     "preference_pairs",
 )
-"""What is made of one batch of seeds, from its questions to its training sets."""
+"""What is made of one batch of seeds, from its questions to its training sets.
+
+Difficulty is measured only where the profile asks for it.
+"""

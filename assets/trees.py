@@ -10,9 +10,11 @@ from assets import OWNERS
 from assets._checks import SCHEMA, blocking, schema_holds
 from assets._gpu import GPU_POOL, GPU_TAGS
 from assets.partitions import SEED_BATCHES
+from marco_dag.errors import SeedError
 from marco_dag.identity import JsonValue
 from marco_dag.schemas import digest_frame
 from marco_dag.search import SEARCH_VERSION, THOUGHTS_FILE, TREES_FILE, search_into
+from marco_dag.seeds import within_difficulty
 from marco_dag.store import Artifact
 from resources.engines import EnginesResource
 from resources.models import Models
@@ -27,7 +29,7 @@ _KINDS = {"pytorch", "polars", "parquet"}
         dg.AssetSpec(
             "mcts_trees",
             description="One search a question: its pattern, how far it came, how many answers were right and wrong.",
-            deps=["seed_prompts", "base_models"],
+            deps=["seed_prompts", "seed_difficulty", "base_models"],
             metadata={"table": "trees"},
             group_name=_GROUP,
             kinds=_KINDS,
@@ -37,7 +39,7 @@ _KINDS = {"pytorch", "polars", "parquet"}
         dg.AssetSpec(
             "thoughts",
             description="Every node of every tree: its text, who wrote it, its visits, its value, its verdict.",
-            deps=["seed_prompts", "base_models"],
+            deps=["seed_prompts", "seed_difficulty", "base_models"],
             group_name=_GROUP,
             kinds=_KINDS,
             owners=OWNERS,
@@ -60,7 +62,8 @@ def mcts_trees(
 ) -> Iterator[dg.MaterializeResult[pl.DataFrame | pl.LazyFrame]]:
     """Search every question of the batch with two models."""
     with steps.open(context) as step:
-        grown = _search(step, seed_prompts, base_models, engines)
+        seeds = _wanted(step, seed_prompts)
+        grown = _search(step, seeds, base_models, engines)
         trees, thoughts = pl.read_parquet(grown.path / TREES_FILE), pl.scan_parquet(grown.path / THOUGHTS_FILE)
         found = {
             "solved": trees.filter(pl.col("correct") > 0).height,
@@ -74,7 +77,11 @@ def mcts_trees(
             output="mcts_trees",
             data_version=grown.id,
             artifact=grown,
-            metadata={**found, "stopped because": dict(trees["stop_reason"].value_counts(sort=True).rows())},
+            metadata={
+                **found,
+                "too easy or too hard": seed_prompts.height - seeds.height,
+                "stopped because": dict(trees["stop_reason"].value_counts(sort=True).rows()),
+            },
             checks=[schema_holds(trees, "trees")],
         )
         kinds = (
@@ -94,6 +101,17 @@ def mcts_trees(
             },
             checks=[schema_holds(thoughts, "thoughts")],
         )
+
+
+def _wanted(step: Step, seeds: pl.DataFrame) -> pl.DataFrame:
+    """The seeds to search: all, or those of the difficulty that the profile asks for."""
+    config = step.profile.seeds.difficulty
+    if config is None:
+        return seeds
+    file = step.storage.table_file("seed_difficulty", step.context.partition_key)
+    if not file.exists():
+        raise SeedError(f"seeds.difficulty is set, and {file} was not made yet; materialize seed_difficulty first")
+    return within_difficulty(seeds, pl.read_parquet(file), config)
 
 
 def _search(step: Step, seeds: pl.DataFrame, models: Models, engines: EnginesResource) -> Artifact:

@@ -3,7 +3,8 @@
 MarcoError
 ├── ProfileError      a profile has a wrong field or an impossible value
 ├── TaskError         a task is unknown, or has fewer distinct questions than asked for
-├── SeedFileError     a seeds file cannot be read at all (single bad rows are quarantined instead)
+├── SeedError         seeds cannot be had, or not as the profile asks
+│   └── SeedFileError     … because a file or data set cannot be read at all (single bad rows are quarantined instead)
 ├── EngineError       an engine cannot serve a request
 │   └── EngineUnavailableError   … nor any other: its server is gone for good
 ├── SearchError       a search cannot start or go on
@@ -28,8 +29,12 @@ class TaskError(MarcoError):
     """A task is unknown, or has fewer distinct questions than asked for."""
 
 
-class SeedFileError(MarcoError):
-    """A seeds file cannot be read at all."""
+class SeedError(MarcoError):
+    """Seeds cannot be had, or not as the profile asks."""
+
+
+class SeedFileError(SeedError):
+    """A file or data set of seeds cannot be read at all."""
 
 
 class EngineError(MarcoError):

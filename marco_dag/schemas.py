@@ -11,7 +11,7 @@ import polars as pl
 SEED_BATCHES = pl.Schema(
     {
         "batch": pl.String,  # partition key
-        "source": pl.String,  # "generated" or the seeds file's name when it was taken in
+        "source": pl.String,  # "generated", the source's name, or the seeds file's name when it was taken in
         "digest": pl.String,  # SHA-256 of the file; null for generated questions
         "bytes": pl.Int64,  # size of the file; null for generated questions
     }
@@ -23,7 +23,7 @@ SEED_PROMPTS = pl.Schema(
         "task": pl.String,  # name of a registered task
         "prompt": pl.String,
         "reference": pl.String,  # canonical JSON, what the task's verifier needs
-        "source": pl.String,  # "generated" or the seeds file's name
+        "source": pl.String,  # "generated", the name of the profile's source, or the seeds file's name
         "split": pl.String,  # "train" or "held_out"
         "batch": pl.String,  # partition key
     }
@@ -37,6 +37,34 @@ SEED_QUARANTINE = pl.Schema(
         "field": pl.String,  # null when no single field is to blame
         "reason": pl.String,
         "raw": pl.String,  # the row as it stood, cut at 2,000 characters
+    }
+)
+
+SEED_OVERLAPS = pl.Schema(
+    {
+        "batch": pl.String,
+        "seed_id": pl.String,  # the id that the row would have had
+        "task": pl.String,
+        "file": pl.String,
+        "line": pl.Int64,  # as in the quarantine
+        "prompt": pl.String,
+        "benchmark": pl.String,
+        "question_id": pl.String,
+        "question": pl.String,
+        "match": pl.String,  # "equal", or "n-gram": a run of words
+        "words": pl.Int64,  # length of what both share, in words
+        "overlap": pl.String,  # the words that both share, in lower case and without punctuation
+    }
+)
+
+SEED_DIFFICULTY = pl.Schema(
+    {
+        "batch": pl.String,
+        "seed_id": pl.String,
+        "samples": pl.Int64,  # responses of the base student; 0 where it could not be asked
+        "correct": pl.Int64,
+        "no_answer": pl.Int64,  # responses that state none
+        "pass_rate": pl.Float64,  # correct / samples; null without samples
     }
 )
 
@@ -215,6 +243,8 @@ TABLES: dict[str, pl.Schema] = {
     "seed_batches": SEED_BATCHES,
     "seed_prompts": SEED_PROMPTS,
     "seed_quarantine": SEED_QUARANTINE,
+    "seed_overlaps": SEED_OVERLAPS,
+    "seed_difficulty": SEED_DIFFICULTY,
     "held_out_questions": SEED_PROMPTS,
     "benchmark_questions": BENCHMARK_QUESTIONS,
     "benchmark_quarantine": BENCHMARK_QUARANTINE,

@@ -20,6 +20,8 @@ def test_the_assets_of_the_paper_s_pipeline_are_there():
         "seed_batches",
         "seed_prompts",
         "seed_quarantine",
+        "seed_overlaps",
+        "seed_difficulty",
         "held_out_questions",
         "benchmark_questions",
         "benchmark_quarantine",
@@ -60,7 +62,7 @@ def test_every_table_is_guarded_by_a_blocking_schema_check(name):
 
 
 def test_steps_that_run_a_model_ask_for_a_gpu_once_for_every_deployment():
-    needy = {"base_models", "mcts_trees", "sft_checkpoint", "dpo_checkpoint", "benchmark_scores"}
+    needy = {"base_models", "seed_difficulty", "mcts_trees", "sft_checkpoint", "dpo_checkpoint", "benchmark_scores"}
     for name in SPECS:
         definition = defs.resolve_assets_def(name)
         asks = "dagster-ray/config" in definition.op.tags

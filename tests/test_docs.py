@@ -70,6 +70,14 @@ class TestReadme:
         }
 
 
+def test_profiles_of_the_seeds_page_are_valid():
+    import yaml
+
+    for text in blocks(ROOT / "docs/seeds.md", "yaml"):
+        seeds = parse_profile({"name": "page", **yaml.safe_load(text)}, origin="docs/seeds.md").seeds
+        assert seeds.sources or seeds.difficulty
+
+
 def test_engine_example_completes():
     namespace: dict[str, object] = {}
     exec(blocks(ROOT / "docs/extending/engine.md", "python")[1], namespace)

@@ -85,7 +85,7 @@ FROM training_sets t
 JOIN training_examples e
     ON e.training_table = t.training_table AND (t.partition IS NULL OR e.batch = t.partition)
 LEFT JOIN chain_thoughts h ON h.chain_id = e.chain_id
-LEFT JOIN seed_prompts p ON p.seed_id = e.seed_id;
+LEFT JOIN seed_prompts p ON p.seed_id = e.seed_id AND p.batch = e.batch;
 
 -- The same for each score: filter by checkpoint, question_id, decoding, sample and turn, then ask for what you want to know.
 CREATE VIEW score_origins AS

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from importlib.resources import files
 from pathlib import Path
-from typing import Literal, TypeAlias
+from typing import Literal, TypeAlias, get_args
 
 import yaml
 from pydantic import Field, ValidationError, model_validator
@@ -134,8 +134,22 @@ def _alternatives(error_type: str, location: tuple[int | str, ...]) -> str:
     """For an unknown field: the fields that its place does have."""
     if error_type != "extra_forbidden":
         return ""
-    model: object = Profile
+    places: list[type[Config]] = [Profile]
     for part in location[:-1]:
-        fields = getattr(model, "model_fields", {})
-        model = fields[part].annotation if part in fields else RecipeConfig
-    return f"; fields here: {', '.join(getattr(model, 'model_fields', {}))}"
+        if fields := [place.model_fields[part] for place in places if part in place.model_fields]:
+            places = [config for field in fields for config in _configs_in(field.annotation)]
+        else:  # a key of a mapping, or the kind of an engine
+            places = [place for place in places if part in _kinds_of(place)] or places
+    return f"; fields here: {', '.join(name for place in places[:1] for name in place.model_fields)}"
+
+
+def _configs_in(annotation: object) -> list[type[Config]]:
+    """The configurations that an annotation holds: itself, an optional one, alternatives, those of a mapping."""
+    if isinstance(annotation, type) and issubclass(annotation, Config):
+        return [annotation]
+    return [config for part in get_args(annotation) for config in _configs_in(part)]
+
+
+def _kinds_of(config: type[Config]) -> tuple[object, ...]:
+    kind = config.model_fields.get("kind")
+    return get_args(kind.annotation) if kind else ()

@@ -5,7 +5,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from marco_dag.identity import canonical_json
-from marco_dag.seeds.config import SeedsConfig
 from marco_dag.seeds.strict_json import parse_json
 from marco_dag.tasks import TASKS, Question, Reference, is_held_out
 
@@ -25,40 +24,50 @@ class Fault:
     """What is wrong and what would be right, in one line."""
 
 
-def check_row(row: object, config: SeedsConfig) -> tuple[str, Question] | Fault:
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What a prompt must keep to."""
+
+    max_prompt_chars: int
+    """Characters a prompt may have."""
+    held_out_share: float
+    """Share of all prompts that a hash keeps from training, in [0, 1]."""
+
+
+def check_row(row: object, limits: Limits) -> tuple[str, Question] | Fault:
     """The task's name and the question of a row, or the first fault found in it; never raises.
 
     `row["reference"]` is an object, or (Parquet has no free-form objects) a string that holds one as JSON. White space
     around the prompt is dropped.
     """
     if not isinstance(row, Mapping):
-        return Fault(None, f"a row must be an object with the fields {', '.join(FIELDS)}, not {_kind(row)}")
+        return Fault(None, f"a row must be an object with the fields {', '.join(FIELDS)}, not {kind_of(row)}")
     for field in FIELDS:
         if row.get(field) is None:
             return Fault(field, "missing")
     prompt, task, reference = (row[field] for field in FIELDS)
     if not isinstance(task, str):
-        return Fault("task", f"must be a string, not {_kind(task)}")
+        return Fault("task", f"must be a string, not {kind_of(task)}")
     if task not in TASKS:
         return Fault("task", f"unknown task {task[:80]!r}; known: {', '.join(TASKS)}")
     if not isinstance(prompt, str):
-        return Fault("prompt", f"must be a string, not {_kind(prompt)}")
+        return Fault("prompt", f"must be a string, not {kind_of(prompt)}")
     prompt = prompt.strip()
-    if fault := _check_prompt(prompt, config):
+    if fault := _check_prompt(prompt, limits):
         return fault
     parsed = _check_reference(task, reference)
     return parsed if isinstance(parsed, Fault) else (task, Question(prompt, parsed))
 
 
-def _check_prompt(prompt: str, config: SeedsConfig) -> Fault | None:
+def _check_prompt(prompt: str, limits: Limits) -> Fault | None:
     if not prompt:
         return Fault("prompt", "blank")
-    if len(prompt) > config.max_prompt_chars:
-        return Fault("prompt", f"{len(prompt):,} characters; at most {config.max_prompt_chars:,} are allowed")
+    if len(prompt) > limits.max_prompt_chars:
+        return Fault("prompt", f"{len(prompt):,} characters; at most {limits.max_prompt_chars:,} are allowed")
     for position, character in enumerate(prompt):
         if character not in _PLAIN_CONTROLS and unicodedata.category(character) in ("Cc", "Cs"):
             return Fault("prompt", f"control character or lone surrogate U+{ord(character):04X} at {position}")
-    if is_held_out(prompt, config.held_out_share):
+    if is_held_out(prompt, limits.held_out_share):
         return Fault("prompt", "belongs to the held-out share (by a hash of the prompt), which is never trained on")
     return None
 
@@ -70,7 +79,7 @@ def _check_reference(task: str, reference: object) -> Reference | Fault:
         except ValueError as error:
             return Fault("reference", f"a string here must hold a JSON object: {error}")
     if not isinstance(reference, Mapping):
-        return Fault("reference", f"must be an object, not {_kind(reference)}")
+        return Fault("reference", f"must be an object, not {kind_of(reference)}")
     try:
         canonical_json(dict(reference)).encode()
         TASKS[task].check_reference(reference)
@@ -79,6 +88,7 @@ def _check_reference(task: str, reference: object) -> Reference | Fault:
     return reference
 
 
-def _kind(value: object) -> str:
+def kind_of(value: object) -> str:
+    """What a JSON value is, in a person's words."""
     names = {type(None): "null", dict: "an object", list: "a list", bool: "a boolean", str: "a string"}
     return names.get(type(value)) or ("a number" if isinstance(value, int | float) else type(value).__name__)

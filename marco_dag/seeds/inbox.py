@@ -6,23 +6,18 @@ new batch beside the old one. Files that are still being written are left for th
 
 import json
 import re
-import shutil
 import stat
 import time
-from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-import polars as pl
 from filelock import FileLock
 
 from marco_dag.identity import digest_file
-from marco_dag.schemas import SEED_BATCHES
-from marco_dag.seeds.generated import GENERATED
-from marco_dag.seeds.reader import SEED_SUFFIXES
+from marco_dag.seeds.files import SEED_SUFFIXES
+from marco_dag.seeds.snapshots import DIGEST_DIGITS, snapshot, write_whole
 
 _UNFINISHED_SUFFIXES = (".tmp", ".temp", ".part", ".partial", ".crdownload", ".filepart", ".swp", "~")
-_DIGEST_DIGITS = 8
 _SLUG_CHARS = 40
 
 
@@ -40,6 +35,8 @@ class SeedBatch:
     """What the name ended in, in lower case."""
     bytes: int
     """Size of the content."""
+    order: int = 0
+    """The how-manieth file taken in, from 1; 0 where this was not counted. Of a question in two the first keeps it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +76,9 @@ class Inbox:
         waiting: list[SkippedFile] = []
         ignored: list[SkippedFile] = []
         with FileLock(self.copies / ".lock"):
-            known = {batch.digest for batch in self.batches()}
+            before = self.batches()
+            known = {batch.digest for batch in before}
+            order = max((batch.order for batch in before), default=0)
             for path in sorted(self.folder.iterdir()):
                 if path.name.startswith("."):
                     continue
@@ -89,9 +88,10 @@ class Inbox:
                         ignored.append(SkippedFile(name, reason))
                     elif reason := self._unfinished(path):
                         waiting.append(SkippedFile(name, reason))
-                    elif (taken := self._take(path, name, known)) is None:
+                    elif (taken := self._take(path, name, known, order + 1)) is None:
                         waiting.append(SkippedFile(name, "changed while it was read"))
                     elif taken.digest not in known:
+                        order += 1
                         known.add(taken.digest)
                         new.append(taken)
                 except FileNotFoundError:
@@ -110,9 +110,10 @@ class Inbox:
         return InboxScan((*first.new, *second.new), second.waiting, second.ignored)
 
     def batches(self) -> list[SeedBatch]:
-        """Every batch ever taken in, by batch key."""
-        manifests = sorted(self.copies.glob("*.json"))
-        return sorted((SeedBatch(**json.loads(p.read_text())) for p in manifests), key=lambda batch: batch.batch)
+        """Every batch ever taken in, in that order."""
+        manifests = self.copies.glob("*.json")
+        taken = [SeedBatch(**json.loads(path.read_text())) for path in manifests]
+        return sorted(taken, key=lambda batch: (batch.order, batch.batch))
 
     def find(self, batch: str) -> SeedBatch | None:
         """The batch of that key, or None."""
@@ -142,39 +143,18 @@ class Inbox:
             return f"changed less than {self.settle_seconds:g} s ago"
         return None
 
-    def _take(self, path: Path, name: str, known: set[str]) -> SeedBatch | None:
+    def _take(self, path: Path, name: str, known: set[str], order: int) -> SeedBatch | None:
         """The file's batch, copied where its content is new; None where it changed meanwhile."""
-        before = path.stat()
+        size = path.stat().st_size
         digest = digest_file(path)
         suffix = path.suffix.lower()
-        key = f"{_slug(path.stem)}-{digest[:_DIGEST_DIGITS]}"
-        batch = SeedBatch(key, name, digest, suffix, before.st_size)
+        batch = SeedBatch(f"{_slug(path.stem)}-{digest[:DIGEST_DIGITS]}", name, digest, suffix, size, order)
         if digest in known:
             return batch
-        copy = self.copy_of(batch)
-        partial = copy.with_name(copy.name + ".partial")
-        shutil.copyfile(path, partial)
-        after = path.stat()
-        unchanged = (before.st_size, before.st_mtime_ns) == (after.st_size, after.st_mtime_ns)
-        if not unchanged or digest_file(partial) != digest:
-            partial.unlink()
+        if not snapshot(path, self.copy_of(batch), digest):
             return None
-        partial.replace(copy)
-        _write_whole(self.copies / f"{digest}.json", json.dumps(asdict(batch), indent=2))
+        write_whole(self.copies / f"{digest}.json", json.dumps(asdict(batch), indent=2))
         return batch
-
-
-def batch_table(batches: Iterable[SeedBatch]) -> pl.DataFrame:
-    """The batch of generated questions, then `batches` (`schemas.SEED_BATCHES`)."""
-    rows = [(GENERATED, GENERATED, None, None), *((b.batch, b.file, b.digest, b.bytes) for b in batches)]
-    return pl.DataFrame(rows, schema=SEED_BATCHES, orient="row")
-
-
-def _write_whole(path: Path, text: str) -> None:
-    """Write and rename, so that a reader or a crash never meets half a file."""
-    partial = path.with_name(path.name + ".partial")
-    partial.write_text(text)
-    partial.replace(path)
 
 
 def _slug(stem: str) -> str:

@@ -35,16 +35,17 @@ def test_assets_are_materialized_from_the_command_line(tmp_path):
     shutil.copy(HOUSE / "dagster.yaml", tmp_path)
     storage = Storage(tmp_path / "data")
 
-    batches = materialize(tmp_path, "--select", "seed_batches")
+    questions = "held_out_questions,benchmark_questions,benchmark_quarantine"
+    batches = materialize(tmp_path, "--select", f"seed_batches,{questions}")
     assert batches.returncode == 0, batches.stderr
     changes = {"resources": {"profile": {"config": {"changes": {"seeds": {"generated_per_task": 5}}}}}}
-    questions = ["--select", "seed_prompts,seed_quarantine", "--partition", "generated"]
-    made = materialize(tmp_path, *questions, "--config-json", json.dumps(changes))
+    seeds = "seed_prompts,seed_quarantine,seed_overlaps"
+    made = materialize(tmp_path, "--select", seeds, "--partition", "generated", "--config-json", json.dumps(changes))
     assert made.returncode == 0, made.stderr
     assert pl.read_parquet(storage.table_file("seed_prompts", "generated")).height == 5 * 2
     assert (tmp_path / ".dagster" / "history").is_dir(), "Dagster's own state is not below .dagster/"
 
-    unknown = materialize(tmp_path, "--select", "seed_prompts,seed_quarantine", "--partition", "nobody-dropped-this")
+    unknown = materialize(tmp_path, "--select", seeds, "--partition", "nobody-dropped-this")
     assert unknown.returncode != 0
     assert "nobody-dropped-this" in unknown.stderr
 

@@ -141,7 +141,7 @@ def test_the_quarantine_says_what_was_left_out_and_the_asset_says_how_much(house
     house.drop("broken.jsonl", rows)
     requests = tick(house).run_requests
     [batch] = [request.partition_key for request in requests if request.partition_key.startswith("broken-")]
-    assert house.run("seed_prompts", "seed_quarantine", partition=batch).success
+    assert house.run("seed_prompts", "seed_quarantine", "seed_overlaps", partition=batch).success
     bad = house.table("seed_quarantine", batch)
     faults = bad.filter(line=len(good) + 1).rows(named=True) + bad.filter(line=len(good) + 2).rows(named=True)
     assert [(fault["file"], fault["field"]) for fault in faults] == [("broken.jsonl", None), ("broken.jsonl", "task")]

@@ -8,7 +8,8 @@ pytestmark = pytest.mark.slow
 @pytest.fixture(scope="module")
 def ready(house):
     """The house with what every batch needs."""
-    assert house.run("seed_batches", "held_out_questions", "base_models").success
+    questions = ("held_out_questions", "benchmark_questions", "benchmark_quarantine")
+    assert house.run("seed_batches", *questions, "base_models").success
     return house
 
 
@@ -85,5 +86,5 @@ def test_a_run_s_changes_take_effect_and_are_forgotten_after_it(ready):
 def test_a_batch_key_that_no_file_stands_behind_is_refused(ready):
     ready.instance.add_dynamic_partitions("seed_batches", ["ghost"])
     assert "no seeds file was taken in as batch 'ghost'" in failure(
-        ready.run("seed_prompts", "seed_quarantine", partition="ghost")
+        ready.run("seed_prompts", "seed_quarantine", "seed_overlaps", partition="ghost")
     )

@@ -48,7 +48,14 @@ def test_every_view_can_be_read_when_empty_and_when_full(leavings, tmp_path):
 
 
 _CONSTANT = {"table_producers", "checkpoint_assets", "recipe_asset"}
-_MAY_BE_EMPTY = {"seed_quarantine", "benchmark_questions", "benchmark_quarantine", "strategy_comparison"}
+_MAY_BE_EMPTY = {
+    "seed_quarantine",
+    "seed_overlaps",
+    "seed_difficulty",
+    "benchmark_questions",
+    "benchmark_quarantine",
+    "strategy_comparison",
+}
 
 
 def test_new_events_and_partitions_show_without_a_refresh_even_on_an_open_connection(tmp_path, leavings):

@@ -76,7 +76,7 @@ def test_a_file_that_is_still_being_written_waits_for_a_later_scan(inbox):
 
 def test_a_file_that_changes_while_it_is_copied_waits_for_a_later_scan(inbox, monkeypatch):
     drop(inbox, "a.jsonl", "one")
-    inside = "marco_dag.seeds.inbox.shutil.copyfile"
+    inside = "marco_dag.seeds.snapshots.shutil.copyfile"
 
     def copy_late(source, target):
         drop(inbox, "a.jsonl", "longer")
