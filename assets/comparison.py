@@ -53,9 +53,11 @@ def strategy_comparison(
             "code": SEARCH_VERSION,
         }
 
+        searched = seed_prompts.filter(pl.col("seed_id").is_in(mcts_trees["seed_id"].to_list()))
+
         def compare(folder: Path) -> None:
             with engines.open_roles(base_models, profile) as roles:
-                found = compare_strategies(folder, mcts_trees, seed_prompts, roles, profile.search, seed=profile.seed)
+                found = compare_strategies(folder, mcts_trees, searched, roles, profile.search, seed=profile.seed)
             found.write_parquet(folder / _COMPARISON_FILE)
 
         artifact = step.reuse_or_make("comparisons", key, compare)

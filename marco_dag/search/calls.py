@@ -11,7 +11,7 @@ from typing import Protocol
 from marco_dag.engines.protocol import Completion, Role, RoleEngines
 from marco_dag.errors import EngineError
 from marco_dag.search.prompts import Ask
-from marco_dag.tasks.protocol import Reference, Task, Verdict
+from marco_dag.tasks.protocol import Reference, SlowTask, Task, Verdict
 
 
 class Calls(Protocol):
@@ -61,6 +61,8 @@ class DirectCalls:
     async def verify(self, answer_id: str, response: str) -> Verdict:
         """See `Calls.verify`."""
         del answer_id
+        if isinstance(self._task, SlowTask):
+            return await self._task.verify_aside(response, self._reference)
         return self._task.verify(response, self._reference)
 
     async def _ask(self, ask: Ask) -> Sequence[Completion]:

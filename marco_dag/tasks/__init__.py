@@ -14,7 +14,7 @@ from marco_dag.tasks.instructions import InstructionsTask
 from marco_dag.tasks.letters import LettersTask
 from marco_dag.tasks.math import MathTask
 from marco_dag.tasks.planbench.task import PlanBenchTask
-from marco_dag.tasks.protocol import GeneratingTask, Outcome, Question, Reference, Task, Verdict
+from marco_dag.tasks.protocol import GeneratingTask, Outcome, Question, Reference, SlowTask, Task, Verdict
 
 GENERATING_TASKS: Mapping[str, GeneratingTask] = {
     task.name: task
@@ -54,6 +54,7 @@ __all__ = [
     "Outcome",
     "Question",
     "Reference",
+    "SlowTask",
     "Split",
     "Task",
     "Verdict",

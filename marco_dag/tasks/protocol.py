@@ -6,7 +6,7 @@ The same check is the reward of the search and the score of the benchmark.
 import random
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal, Protocol, TypeAlias
+from typing import Literal, Protocol, TypeAlias, runtime_checkable
 
 from marco_dag.identity import JsonValue
 
@@ -58,4 +58,13 @@ class GeneratingTask(Task, Protocol):
 
     def generate(self, rng: random.Random) -> Question:
         """One question; a function of the generator's state alone."""
+        ...
+
+
+@runtime_checkable
+class SlowTask(Task, Protocol):
+    """A task whose check may take seconds: a search awaits it, and goes on with its other trees."""
+
+    async def verify_aside(self, response: str, reference: Reference) -> Verdict:
+        """`verify`, without holding up the event loop."""
         ...

@@ -9,10 +9,12 @@ from polars.testing import assert_frame_equal
 
 from marco_dag.engines import Completion, Engine, Request, ScriptedEngine
 from marco_dag.errors import EngineError, EngineUnavailableError, SearchError
+from marco_dag.schemas import SEED_PROMPTS
 from marco_dag.search import THOUGHTS_FILE, TREES_FILE, SearchConfig, grow_forest, search_into, search_trees
 from marco_dag.search.admission import Admission, Seat
 from marco_dag.search.prompts import Ask, PromptWriter
 from marco_dag.search.tree import Tree
+from marco_dag.tasks import Reference, Verdict
 from marco_dag.thoughts import ThoughtKind
 
 MakeSeeds = Callable[..., pl.DataFrame]
@@ -205,3 +207,34 @@ def test_a_budget_is_one_trees_own(make_seeds: MakeSeeds) -> None:
     assert_frame_equal(
         forest.trees.filter(seed_id=other).drop("seconds"), free.trees.filter(seed_id=other).drop("seconds")
     )
+
+
+class Deliberate:
+    """A task whose check takes its time, and waits for another tree's."""
+
+    name = "deliberate"
+
+    def __init__(self) -> None:
+        self.under_way = self.most_under_way = 0
+
+    def check_reference(self, reference: Reference) -> None:
+        pass
+
+    def verify(self, response: str, reference: Reference) -> Verdict:
+        raise AssertionError("a search does not wait for a slow check")
+
+    async def verify_aside(self, response: str, reference: Reference) -> Verdict:
+        self.under_way += 1
+        self.most_under_way = max(self.most_under_way, self.under_way)
+        await asyncio.sleep(0.005)
+        self.under_way -= 1
+        return Verdict("correct", "after some thought")
+
+
+def test_a_slow_check_holds_up_its_own_tree_alone() -> None:
+    rows = [(f"seed-{i}", "deliberate", f"Question {i}", "{}", "mine", "train", "b") for i in range(20)]
+    task = Deliberate()
+    seeds = pl.DataFrame(rows, SEED_PROMPTS, orient="row")
+    forest = search_trees(seeds, both(CountingEngine()), plain(), seed=0, tasks={"deliberate": task})
+    assert task.most_under_way > 5
+    assert set(forest.thoughts["verdict"].drop_nulls()) == {"after some thought"}

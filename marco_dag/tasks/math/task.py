@@ -1,5 +1,6 @@
 """The math verifier: the stated answer of a response against a gold answer as GSM8K, MATH or AIME publish it."""
 
+import asyncio
 from decimal import Decimal
 from math import isfinite
 from typing import ClassVar
@@ -48,6 +49,10 @@ class MathTask:
         if finding == "equal":
             return Verdict("correct", f"{shown(gold)} as expected", stated.text)
         return Verdict("wrong", _reason(finding, gold, stated.text), stated.text)
+
+    async def verify_aside(self, response: str, reference: Reference) -> Verdict:
+        """`verify` in a thread."""
+        return await asyncio.to_thread(self.verify, response, reference)
 
 
 def _reason(finding: Finding, gold: str, answer: str) -> str:
