@@ -31,10 +31,11 @@ class _FixedLimit(AdaptiveLimit):
 
     def __init__(self, live: int) -> None:
         super().__init__(live)
-        self._limit = self._best = live
+        self._live_at_once = live
 
-    def _judge(self) -> None:
-        """Stay."""
+    @property
+    def limit(self) -> int:
+        return self._live_at_once
 
 
 def measure() -> list[Figure]:

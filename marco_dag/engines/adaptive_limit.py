@@ -1,10 +1,11 @@
 """How many completions one server is given at once: as many as make it fastest, found out by trying.
 
-Too few leave a server idle; too many slow some servers down badly. So the limit climbs while tokens per second climb,
+Too few leave a server idle; too many slow some servers down badly. So the limit doubles while tokens per second grow,
 stays where they were best, and looks now and then whether a neighbour has become better. It knows no HTTP.
 """
 
 import asyncio
+import math
 import time
 from collections import OrderedDict
 from collections.abc import Callable
@@ -12,13 +13,14 @@ from collections.abc import Callable
 START = 32
 """Completions that a server nobody knows yet is given at once."""
 
-_STEP = 2**0.5
-_BETTER = 1.05
-"""A limit is better than another if it gives this many times the tokens per second."""
-_WORSE = 0.7
-"""What the best limit still gives after the load has changed, if it is to be looked for anew."""
-_STEADY_WINDOWS = 12
-"""Windows at the best limit between two looks at a neighbour."""
+_LOWEST = -round(2 * math.log2(START))
+"""The rung of one completion at once. Rung 0 is `START`, and two rungs up are twice as many."""
+_BETTER = 1.03
+"""A rung is better than another if it gives this many times the tokens per second."""
+_FRUITLESS = 2
+"""Doublings in a row that bring nothing, after which the climb ends: one alone may have met a slow moment."""
+_STEADY_WINDOWS = 4
+"""Windows on the best rung between two looks at a neighbour."""
 _SHORTEST_WINDOW_S = 0.5
 _STARVED = 0.25
 """Share of a window's completions that may come back to a server with room to spare, if it is to say anything."""
@@ -33,11 +35,11 @@ class AdaptiveLimit:
         """Never more than `most` at once, ≥ 1; `clock` gives seconds."""
         self._most = most
         self._clock = clock
-        self._limit = min(START, most)
-        self._best, self._best_rate = self._limit, 0.0
+        self._rung = self._best = min(0, _rung_of(most))
+        self._rates: dict[int, float] = {}
         self._climbing = True
-        self._steady = 0
-        self._upwards = True
+        self._fruitless = self._steady = 0
+        self._upwards = False
         self._live = 0
         self._shrunk = -_BETWEEN_SHRINKS_S + clock()
         self._waiting: OrderedDict[asyncio.Future[None], int] = OrderedDict()
@@ -46,12 +48,12 @@ class AdaptiveLimit:
     @property
     def limit(self) -> int:
         """Completions let in at once, at present."""
-        return self._limit
+        return self._limit_on(self._rung)
 
     @property
     def best(self) -> int:
         """The limit that has been fastest so far."""
-        return self._best
+        return self._limit_on(self._best)
 
     async def enter(self, completions: int) -> None:
         """Return once `completions` more may go out together; a call that is larger than the limit goes alone."""
@@ -70,11 +72,11 @@ class AdaptiveLimit:
 
     def leave(self, completions: int, tokens: int) -> None:
         """`completions` came back with `tokens` in all (0: they failed)."""
-        if not self._waiting and self._live < 0.75 * self._limit:
+        if not self._waiting and self._live < 0.75 * self.limit:
             self._starved += completions
         self._live -= completions
         self._returned += completions
-        if self._returned <= self._limit:
+        if self._returned <= self.limit:
             self._window_start = self._clock()  # these were begun under the limit before
         else:
             self._tokens += tokens
@@ -87,12 +89,12 @@ class AdaptiveLimit:
             return
         self._shrunk = self._clock()
         self._climbing = False
-        self._best = self._limit = max(1, int(self._limit / _STEP))
-        self._best_rate = 0.0
+        self._best = self._rung = max(self._rung - 1, _LOWEST)
+        self._rates.clear()
         self._begin_window()
 
     def _fits(self, completions: int) -> bool:
-        return not self._live or self._live + completions <= self._limit
+        return not self._live or self._live + completions <= self.limit
 
     def _let_in(self) -> None:
         while self._waiting and self._fits(next(iter(self._waiting.values()))):
@@ -108,35 +110,44 @@ class AdaptiveLimit:
     def _judge(self) -> None:
         """Where a whole window at this limit has passed, choose the next."""
         seconds = self._clock() - self._window_start
-        if self._returned < 2 * self._limit or seconds < _SHORTEST_WINDOW_S:
+        if self._returned < 2 * self.limit or seconds < _SHORTEST_WINDOW_S:
             return
         rate = self._tokens / seconds
         starved = self._starved > _STARVED * self._returned
         self._begin_window()
         if starved:  # fewer were in flight than it allows, so this says nothing about it
             return
-        if self._limit == self._best:
-            self._stay(rate)
-        elif rate > _BETTER * self._best_rate:
-            self._best, self._best_rate = self._limit, rate
-            self._move(self._limit * _STEP**2 if self._climbing else self._limit)
-        else:
-            self._climbing = False
-            self._move(self._best)
-
-    def _stay(self, rate: float) -> None:
-        """A window at the best limit gave `rate`."""
-        self._steady += 1
-        if rate < _WORSE * self._best_rate or not self._best_rate:
-            self._best_rate = rate
-        self._best_rate += (rate - self._best_rate) / 4
+        self._rates[self._rung] = (rate + self._rates.get(self._rung, rate)) / 2
         if self._climbing:
-            self._move(self._limit * _STEP**2)
-        elif self._steady >= _STEADY_WINDOWS:
+            self._climb()
+        else:
+            self._look_around()
+
+    def _climb(self) -> None:
+        """Double, until that is clearly of no use; then take the best rung that was passed, the lowest of equals."""
+        enough = max(self._rates.values()) / _BETTER
+        self._best = min(rung for rung, rate in self._rates.items() if rate >= enough)
+        self._fruitless = 0 if self._rung == self._best else self._fruitless + 1
+        self._climbing = self._fruitless < _FRUITLESS and self.limit < self._most
+        self._rung = min(self._rung + 2, _rung_of(self._most)) if self._climbing else self._best
+
+    def _look_around(self) -> None:
+        """Stay on the best rung; now and then try the next higher, the next lower, and stay there if it is better."""
+        if self._rung != self._best:
+            if self._rates[self._rung] > _BETTER * self._rates[self._best]:
+                self._best = self._rung
+            self._rung = self._best
+            return
+        self._steady += 1
+        if self._steady == _STEADY_WINDOWS:
             self._steady = 0
             self._upwards = not self._upwards
-            self._move(self._best * _STEP if self._upwards else self._best / _STEP)
+            self._rung = max(_LOWEST, min(self._best + (1 if self._upwards else -1), _rung_of(self._most)))
 
-    def _move(self, limit: float) -> None:
-        self._limit = max(1, min(self._most, round(limit)))
-        self._climbing = self._climbing and self._limit != self._best
+    def _limit_on(self, rung: int) -> int:
+        return min(self._most, round(START * 2 ** (rung / 2)))
+
+
+def _rung_of(most: int) -> int:
+    """The first rung that reaches `most`."""
+    return math.ceil(2 * math.log2(most / START))

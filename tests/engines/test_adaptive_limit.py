@@ -68,7 +68,20 @@ def test_goes_as_far_as_allowed_where_more_is_always_better() -> None:
 
 
 def test_does_not_run_away_where_the_load_makes_no_difference() -> None:
-    assert START / 4 <= serve(lambda _: 1000.0).best <= START * 4
+    assert START / 4 <= serve(lambda _: 1000.0).best <= START * 8
+
+
+def test_takes_no_more_than_a_server_makes_use_of() -> None:
+    limit = serve(lambda live: 1000.0 * min(live, 64))
+    assert 45 <= limit.best <= 91
+
+
+def test_one_slow_moment_does_not_end_the_climb() -> None:
+    """Every other of the first windows runs at a third of the server's speed."""
+    calls = itertools.count()
+    slow_until = 32 * 3 + 64 * 3
+    limit = serve(lambda live: 10.0 * live * (1 / 3 if 32 * 3 < next(calls) < slow_until else 1))
+    assert limit.best == 512
 
 
 def test_learns_nothing_while_too_little_is_asked() -> None:
@@ -81,10 +94,10 @@ def test_a_server_with_too_much_to_do_is_given_less_once_for_all_its_complaints(
     limit = AdaptiveLimit(512, clock=lambda: now[0])
     for _ in range(20):
         limit.shrink()
-    assert limit.limit == int(START / 2**0.5)
+    assert limit.limit == round(START / 2**0.5)
     now[0] = 2.0
     limit.shrink()
-    assert limit.limit == int(int(START / 2**0.5) / 2**0.5)
+    assert limit.limit == START / 2
     for moment in range(100):
         now[0] = 4.0 + 2 * moment
         limit.shrink()
