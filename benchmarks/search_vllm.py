@@ -59,7 +59,7 @@ def measure() -> list[Figure]:
             engine = _connect(models / "generator", server.url, live)
             yield {"generator": engine, "critic": engine}
 
-        return measure_load("vllm", open_engines, trees_per_task=_TREES_PER_TASK, one_in=_ONE_IN, live=(64, 128, 256))
+        return measure_load("vllm", open_engines, trees_per_task=_TREES_PER_TASK, one_in=_ONE_IN, live=(128, 256))
 
 
 def _start(checkpoint: Path, config: VllmConfig) -> GuardedServer:

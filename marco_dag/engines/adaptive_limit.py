@@ -15,13 +15,17 @@ START = 32
 
 _LOWEST = -round(2 * math.log2(START))
 """The rung of one completion at once. Rung 0 is `START`, and two rungs up are twice as many."""
-_BETTER = 1.03
-"""A rung is better than another if it gives this many times the tokens per second."""
+_BETTER, _BETTER_BELOW = 1.03, 1.15
+"""A rung is better if it gives this many times the tokens per second; a lower one has to show it more clearly.
+
+Too low a limit halves the speed of most servers, too high a one costs most of them nothing.
+"""
 _FRUITLESS = 2
 """Doublings in a row that bring nothing, after which the climb ends: one alone may have met a slow moment."""
-_STEADY_WINDOWS = 4
-"""Windows on the best rung between two looks at a neighbour."""
-_SHORTEST_WINDOW_S = 0.5
+_FEW_WINDOWS, _MANY_WINDOWS = 2, 16
+"""Windows on the best rung between two looks at others: few after a move, ever more while nothing better is found."""
+_SHORTEST_WINDOW_S, _FEWEST = 0.5, 64
+"""A window lasts so many seconds, and twice as many completions as the limit, at least so many."""
 _STARVED = 0.25
 """Share of a window's completions that may come back to a server with room to spare, if it is to say anything."""
 _BETWEEN_SHRINKS_S = 1.0
@@ -39,7 +43,8 @@ class AdaptiveLimit:
         self._rates: dict[int, float] = {}
         self._climbing = True
         self._fruitless = self._steady = 0
-        self._upwards = False
+        self._windows = _FEW_WINDOWS
+        self._upwards = True
         self._live = 0
         self._shrunk = -_BETWEEN_SHRINKS_S + clock()
         self._waiting: OrderedDict[asyncio.Future[None], int] = OrderedDict()
@@ -110,14 +115,15 @@ class AdaptiveLimit:
     def _judge(self) -> None:
         """Where a whole window at this limit has passed, choose the next."""
         seconds = self._clock() - self._window_start
-        if self._returned < 2 * self.limit or seconds < _SHORTEST_WINDOW_S:
+        if self._returned < max(2 * self.limit, _FEWEST) or seconds < _SHORTEST_WINDOW_S:
             return
         rate = self._tokens / seconds
         starved = self._starved > _STARVED * self._returned
         self._begin_window()
         if starved:  # fewer were in flight than it allows, so this says nothing about it
             return
-        self._rates[self._rung] = (rate + self._rates.get(self._rung, rate)) / 2
+        before = self._rates.get(self._rung, rate) if self._rung == self._best else rate
+        self._rates[self._rung] = (rate + before) / 2
         if self._climbing:
             self._climb()
         else:
@@ -132,17 +138,21 @@ class AdaptiveLimit:
         self._rung = min(self._rung + 2, _rung_of(self._most)) if self._climbing else self._best
 
     def _look_around(self) -> None:
-        """Stay on the best rung; now and then try the next higher, the next lower, and stay there if it is better."""
+        """Stay on the best rung; now and then try a higher or a lower one, and stay there if it is better."""
         if self._rung != self._best:
-            if self._rates[self._rung] > _BETTER * self._rates[self._best]:
-                self._best = self._rung
+            factor = _BETTER if self._rung > self._best else _BETTER_BELOW
+            if self._rates[self._rung] > factor * self._rates[self._best]:
+                self._best, self._windows = self._rung, _FEW_WINDOWS
+            else:
+                self._windows = min(2 * self._windows, _MANY_WINDOWS)
+                self._upwards = not self._upwards
             self._rung = self._best
             return
         self._steady += 1
-        if self._steady == _STEADY_WINDOWS:
+        if self._steady >= self._windows:
             self._steady = 0
-            self._upwards = not self._upwards
-            self._rung = max(_LOWEST, min(self._best + (1 if self._upwards else -1), _rung_of(self._most)))
+            step = 1 if self._windows == _MANY_WINDOWS else 2
+            self._rung = max(_LOWEST, min(self._best + (step if self._upwards else -step), _rung_of(self._most)))
 
     def _limit_on(self, rung: int) -> int:
         return min(self._most, round(START * 2 ** (rung / 2)))
