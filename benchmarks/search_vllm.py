@@ -46,7 +46,7 @@ def measure() -> list[Figure]:
         python=str(_PYTHON),
         device="cpu",
         kv_cache_gb=2,
-        arguments=("--dtype", "float32"),
+        arguments=("--dtype", "float32", "--distributed-executor-backend", "uni"),
         environment={"OMP_NUM_THREADS": "1", "VLLM_CPU_OMP_THREADS_BIND": "nobind", "VLLM_SERVER_DEV_MODE": "1"},
     )
     with _start(models / "generator", config) as server:

@@ -157,7 +157,8 @@ class GuardedServer:
                 text = line.decode(errors="replace").rstrip()
                 self._tail.append(text)
                 self._say(f"[{self.name}] {text}")
-        return process.returncode
+        status: int = process.returncode
+        return status if status >= 0 else 128 - status
 
     def _explain(self, why: str) -> str:
         tail = "\n".join(f"  {line}" for line in self._tail)

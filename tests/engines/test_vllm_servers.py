@@ -32,6 +32,7 @@ from marco_dag.miniature import PretrainingConfig, train_miniature_models
 from marco_dag.profiles import load_profile
 from marco_dag.search import THOUGHTS_FILE, TREES_FILE, search_into
 from marco_dag.seeds import generated_seeds
+from tests.engines.test_guarded_server import is_gone, wait_until
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
@@ -81,7 +82,7 @@ def vllm(checkpoint: Path, logs: Path, said: list[str]) -> Iterator[Engine]:
         assert pids
         yield engine
         pids += [process.pid for process in serving(checkpoint)]
-    assert not any(psutil.pid_exists(pid) for pid in pids)
+    wait_until(lambda: all(is_gone(pid) for pid in pids))
     assert not serving(checkpoint)
 
 
@@ -90,7 +91,7 @@ def serving(checkpoint: Path) -> list[psutil.Process]:
     found = []
     for process in psutil.process_iter(["cmdline"]):
         command = process.info["cmdline"] or []
-        if str(checkpoint) in command and "vllm.entrypoints.openai.api_server" in command:
+        if str(checkpoint) in command and command[1:3] == ["-m", "vllm.entrypoints.openai.api_server"]:
             found += [process, *process.children(recursive=True)]
     return found
 

@@ -24,7 +24,7 @@ STEPS = [
     ("os.rename", "thoughts.parquet"),
     ("os.rename", "trees.parquet"),
     ("os.rename", "search.cleared"),
-    ("shutil.rmtree", "search.cleared"),
+    ("os.rmdir", "search.cleared"),
 ]
 """What happens to which file on a search's way to its tables."""
 
@@ -76,8 +76,8 @@ def test_a_second_search_is_refused_and_told_who_holds_it(undisturbed: Path, tmp
 class TestDamage:
     @pytest.fixture
     def cut_off(self, tmp_path: Path) -> Path:
-        """A search of which one block is put away and one is growing."""
-        start(tmp_path, "KILL", "os.rename", "block-000001-trees.parquet").communicate(timeout=60)
+        """A search whose blocks are put away, and whose tables are not."""
+        start(tmp_path, "KILL", "os.rename", "thoughts.parquet").communicate(timeout=60)
         return tmp_path
 
     def test_a_finished_block_that_cannot_be_read_is_named_with_the_way_out(
@@ -89,7 +89,7 @@ class TestDamage:
             search(cut_off)
         assert "remove block-000000-trees.parquet in this folder and run the search again" in str(caught.value)
         (cut_off / "search" / "block-000000-trees.parquet").unlink()
-        assert calls / 2 < search(cut_off) < calls  # that block anew, the other one from its journal
+        assert calls / 2 < search(cut_off) < calls  # that block anew, and no other
         assert_same_tables(cut_off, undisturbed)
 
     def test_a_block_of_another_version_is_damaged_too(self, cut_off: Path) -> None:
