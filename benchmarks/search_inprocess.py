@@ -8,14 +8,14 @@ from benchmarks.figure import Figure
 from benchmarks.search_load import PROFILE, find_models, measure_load
 from marco_dag.engines import Role, RoleEngines, TransformersConfig, load_engine
 
-_TREES_PER_TASK = 90
+_TREES_PER_TASK = 400
 """Four tasks: enough that the first and the last trees, when little is in flight, do not rule."""
-_ONE_IN = 12
-"""Every twelfth tree is grown with one call at a time: that takes as long as all of them together."""
+_ONE_IN = 80
+"""Every eightieth tree is grown with one call at a time, which is slow."""
 
 
 def measure() -> list[Figure]:
-    """Search 360 trees, replay their requests all at once, and search 30 trees call by call; five times each."""
+    """Search 1,600 trees, replay their requests all at once, and search 20 trees call by call; five times each."""
     models = find_models()
     config = TransformersConfig.model_validate(PROFILE.engine.model_dump())
 
@@ -26,5 +26,5 @@ def measure() -> list[Figure]:
         yield {role: load_engine(models / role, own) for role in roles}
 
     return measure_load(
-        "inprocess", open_engines, trees_per_task=_TREES_PER_TASK, one_in=_ONE_IN, live=(64, 128, 256, 512)
+        "inprocess", open_engines, trees_per_task=_TREES_PER_TASK, one_in=_ONE_IN, live=(256, 512, 1024)
     )

@@ -21,9 +21,9 @@ from marco_dag.engines.server_engine import ServerEngine
 from marco_dag.engines.vllm_servers import MODEL_NAME, serve_command, serve_environment
 
 _PYTHON = Path(".venv-vllm/bin/python")
-_TREES_PER_TASK = 100
+_TREES_PER_TASK = 150
 """Four tasks: enough that the first and the last trees, when little is in flight, do not rule."""
-_ONE_IN = 40
+_ONE_IN = 60
 
 
 class _FixedLimit(AdaptiveLimit):
@@ -39,7 +39,7 @@ class _FixedLimit(AdaptiveLimit):
 
 
 def measure() -> list[Figure]:
-    """Search 400 trees, replay their requests all at once, and search 10 trees call by call; five times each."""
+    """Search 600 trees, replay their requests all at once, and search 10 trees call by call; five times each."""
     models = find_models()
     config = VllmConfig(
         kind="vllm",

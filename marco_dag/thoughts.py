@@ -31,15 +31,14 @@ class ThoughtKind(StrEnum):
     ANSWER = "answer"
     """States the final answer: "The answer is:"; always a leaf."""
 
-    @property
-    def opening_tag(self) -> str:
-        """`<kind>`."""
-        return f"<{self.value}>"
+    opening_tag: str
+    """`<kind>`."""
+    closing_tag: str
+    """`</kind>`: generation of a thought stops here."""
 
-    @property
-    def closing_tag(self) -> str:
-        """`</kind>`: generation of a thought stops here."""
-        return f"</{self.value}>"
+    def __init__(self, value: str) -> None:
+        self.opening_tag = f"<{value}>"
+        self.closing_tag = f"</{value}>"
 
 
 TAGS: tuple[str, ...] = tuple(tag for kind in ThoughtKind for tag in (kind.opening_tag, kind.closing_tag))

@@ -30,6 +30,8 @@ _JOIN_SHARE = 4
 """Newcomers wait until they are a quarter of the live sequences: a forward for few costs as much as one for many."""
 _JOIN_PATIENCE = 4
 """… but no longer than this many steps."""
+_WAITING_SHARE = 4
+"""Sequences under way for each that is decoded."""
 _TURNS_FOR_OWNERS = 6
 """Turns of the event loop that the owners of finished requests get to ask for more before the next step."""
 
@@ -90,8 +92,11 @@ class TransformersEngine:
 
     @property
     def capacity(self) -> int:
-        """Twice what is decoded together, so that a slot that gets free has a taker."""
-        return 2 * self._slots
+        """Several times what is decoded together.
+
+        A slot that gets free has a taker, and trees begin early: one that turns out hard is not alone at the end.
+        """
+        return _WAITING_SHARE * self._slots
 
     async def check(self, request: Request) -> None:
         """EngineError where the context is too small, the template refuses the prompt or n exceeds the slots."""

@@ -39,6 +39,7 @@ class DirectCalls:
     def __init__(self, engines: RoleEngines, task: Task, reference: Reference) -> None:
         self._engines = engines
         self._task = task
+        self._slow_task = task if isinstance(task, SlowTask) else None
         self._reference = reference
 
     def model_digest(self, role: Role) -> str:
@@ -61,8 +62,8 @@ class DirectCalls:
     async def verify(self, answer_id: str, response: str) -> Verdict:
         """See `Calls.verify`."""
         del answer_id
-        if isinstance(self._task, SlowTask):
-            return await self._task.verify_aside(response, self._reference)
+        if self._slow_task is not None:
+            return await self._slow_task.verify_aside(response, self._reference)
         return self._task.verify(response, self._reference)
 
     async def _ask(self, ask: Ask) -> Sequence[Completion]:

@@ -119,7 +119,8 @@ class Journal:
                 os.ftruncate(self._file, self._size)
             raise refused(self.path, error) from error
         self._size += len(line)
-        self._dirty.set()
+        if not self._dirty.is_set():
+            self._dirty.set()
 
     def _read_whole_records(self) -> int:
         """Remember what the file says; its size once a last line without its end is gone."""

@@ -216,7 +216,7 @@ def test_a_check_passes_what_can_be_served_and_samples_nothing(qwen2, tokenizer,
 
 
 def test_capacity_keeps_a_taker_for_every_slot(qwen2, tokenizer):
-    assert engine_of(qwen2, tokenizer, max_live_sequences=8).capacity == 16
+    assert engine_of(qwen2, tokenizer, max_live_sequences=8).capacity == 32
 
 
 def confidence_by_hand(model, tokenizer, request, completion):
