@@ -77,5 +77,6 @@ def _pairs_of(
             "chosen_tokens": chosen["tokens"],
             "rejected_tokens": rejected["tokens"],
             "common_prefix_tokens": common,
+            "label_smoothing": None,
             "batch": chosen["batch"],
         }
