@@ -97,6 +97,12 @@ def holds_tag(text: str) -> bool:
     return _ANY_TAG.search(text) is not None
 
 
+def ends_inside_block(text: str) -> bool:
+    """Whether the chain's last tag opens a block that nothing closes: the chain was cut."""
+    tags = _ANY_TAG.findall(text)
+    return bool(tags) and not tags[-1].startswith("</")
+
+
 def extract_answer(text: str) -> str | None:
     """The stripped text of the last closed Answer block, or None: that chain has no answer (the paper's no-answer)."""
     answers = _LAST_ANSWER.findall(text)

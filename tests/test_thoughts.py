@@ -4,7 +4,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from marco_dag.thoughts import TAGS, Thought, ThoughtKind, extract_answer, holds_tag, parse_chain, render_chain
+from marco_dag.thoughts import (
+    TAGS,
+    Thought,
+    ThoughtKind,
+    ends_inside_block,
+    extract_answer,
+    holds_tag,
+    parse_chain,
+    render_chain,
+)
 
 PLAIN = st.text(st.characters(codec="utf-8"), max_size=40).filter(lambda text: not holds_tag(text))
 THOUGHTS = st.lists(st.builds(Thought, st.sampled_from(ThoughtKind), PLAIN), max_size=6)
@@ -73,6 +82,21 @@ def test_what_is_not_well_formed_is_left_over(text):
 )
 def test_the_answer_is_the_last_closed_block(text, answer):
     assert extract_answer(text) == answer
+
+
+@pytest.mark.parametrize(
+    ("text", "cut"),
+    [
+        ("<thinking>a</thinking><answer>4", True),
+        ("<thinking>", True),
+        ("<thinking>a</thinking><answer>4</answer>", False),
+        ("<thinking>a</thinking> and then", False),
+        ("no tags", False),
+        ("", False),
+    ],
+)
+def test_a_chain_that_ends_inside_a_block_was_cut(text, cut):
+    assert ends_inside_block(text) is cut
 
 
 @given(HOSTILE)

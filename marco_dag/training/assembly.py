@@ -15,6 +15,7 @@ from trl import DPOConfig, SFTConfig
 from marco_dag.training.batches import PairCollator, pair_dataset, sft_dataset
 from marco_dag.training.config import RecipeConfig, SftConfig, StageConfig
 from marco_dag.training.examples import PairExample, SftExample
+from marco_dag.training.soundness import WINDOW
 from marco_dag.training.trainers import PreferenceTrainer, SupervisedTrainer
 
 _OPTIMIZER = {
@@ -51,7 +52,8 @@ def supervised_trainer(
             processing_class=tokenizer,
             peft_config=_adapters(config),
             lengths=[example.tokens for example in examples],
-            batch_size=config.batch_size,
+            ids=[example.id for example in examples],
+            config=config,
         )
 
 
@@ -81,15 +83,16 @@ def preference_trainer(
                 disable_dropout=False,
                 precompute_ref_log_probs=True,
             ),
-            train_dataset=pair_dataset(examples),
+            train_dataset=pair_dataset(examples, recipe.label_smoothing if recipe.smoothing_from == "pair" else None),
             processing_class=tokenizer,
             data_collator=PairCollator(
                 tokenizer.pad_token_id,
-                mask_prefix=recipe.prefix_masking == "dpo",
+                mask_prefix=recipe.prefix_masking != "none",
                 chosen_only=recipe.preference_weight == 0,
             ),
             peft_config=_adapters(recipe),
             lengths=[example.tokens for example in examples],
+            ids=[example.id for example in examples],
         )
 
 
@@ -109,7 +112,8 @@ def _arguments(config: StageConfig, examples: int, seed: int, states: Path) -> d
         "activation_checkpointing": False,
         "save_strategy": "steps",
         "save_steps": config.checkpoint_every,
-        "save_total_limit": 2,
+        # So many that one is from before the window in which an explosion is noticed.
+        "save_total_limit": 1 + math.ceil(WINDOW / config.checkpoint_every),
         "logging_strategy": "steps",
         "logging_steps": 1,
         # A loss that is no number must be seen, not averaged away.

@@ -40,6 +40,8 @@ class StageConfig(Config):
     """Train low-rank adapters only; null trains all weights."""
     bf16: bool = False
     """Train in bfloat16 mixed precision."""
+    max_loss_rise: float = Field(3.0, gt=1)
+    """Training stops once the median loss of five steps is over this many times the first step's (or one nat), > 1."""
 
     @model_validator(mode="after")
     def _micro_batches_are_equal(self) -> "StageConfig":
@@ -58,7 +60,11 @@ class SftConfig(StageConfig):
 
 
 class RecipeConfig(StageConfig):
-    """A second stage on the SFT checkpoint: L = w·L_cDPO + α·L_SFT(chosen) (paper §3.3)."""
+    """A second stage on the SFT checkpoint: L = w·L_pref + α·L_SFT(chosen) (Marco-o1 v2, arXiv 2503.01461, §3.3).
+
+    L_pref = −(1−ε)·log σ(βh) − ε·log σ(−βh), h = (log π − log π_ref)(chosen) − (log π − log π_ref)(rejected). Which of
+    the published objectives that is, the fields say; in code it is `marco_dag.training.objectives`.
+    """
 
     description: str
     """One line for the results table."""
@@ -71,13 +77,19 @@ class RecipeConfig(StageConfig):
     preference_weight: float = Field(1.0, ge=0)
     """w, the weight of the preference term, ≥ 0; 0 leaves plain SFT on the chosen chains."""
     beta: float = Field(0.1, gt=0)
-    """β of DPO: how closely the policy is held to the reference, > 0."""
+    """β of DPO (arXiv 2305.18290, equation 7): how closely the policy is held to the reference, > 0."""
     label_smoothing: float = Field(0.0, ge=0, lt=0.5)
-    """ε of cDPO: the assumed share of flipped preferences, in [0, 0.5)."""
+    """ε of cDPO (Mitchell 2023, equation 3): the assumed share of flipped preferences, in [0, 0.5); 0 is DPO."""
+    smoothing_from: Literal["recipe", "pair"] = "recipe"
+    """`pair` takes each pair's own ε (its `label_smoothing`, 0 to 0.5), and the recipe's where a pair has none."""
+    length_normalised: bool = False
+    """Divide each log-probability in h by its counted tokens (Tulu 3, arXiv 2411.15124, §5); wants a larger β."""
+    ld_alpha: float = Field(1.0, ge=0, le=1)
+    """LD-DPO's weight, in h, of the longer side's tokens beyond the shorter's length (arXiv 2409.06411), in [0, 1]."""
     sft_weight: float = Field(0.0, ge=0)
     """α of the joint objective, ≥ 0; the paper found 1 best."""
-    prefix_masking: Literal["none", "dpo"] = "none"
-    """`dpo` leaves the tokens that chosen and rejected share out of every log-probability of the preference term."""
+    prefix_masking: Literal["none", "dpo", "dpo+sft"] = "none"
+    """`dpo` leaves the tokens that chosen and rejected share out of h (paper §3.3); `dpo+sft` out of L_SFT as well."""
 
     @model_validator(mode="after")
     def _something_is_learnt(self) -> "RecipeConfig":

@@ -4,6 +4,7 @@ transformers' own length grouping draws from the global random state, so a resum
 it feeds the long batches of a small data set first and the short ones last.
 """
 
+import math
 import random
 from collections.abc import Iterator, Sequence
 
@@ -35,7 +36,15 @@ class LengthGroupedOrder(Sampler[int]):
         return len(self._lengths)
 
     def __iter__(self) -> Iterator[int]:
-        rng = random.Random(derive_seed("example order", self._seed, self._epoch))
+        yield from self._of_epoch(self._epoch)
+
+    def of_step(self, step: int) -> list[int]:
+        """The examples of optimizer step `step`, counted from 1 through all epochs."""
+        epoch, place = divmod(step - 1, math.ceil(len(self) / self._batch_size))
+        return self._of_epoch(epoch)[place * self._batch_size : (place + 1) * self._batch_size]
+
+    def _of_epoch(self, epoch: int) -> list[int]:
+        rng = random.Random(derive_seed("example order", self._seed, epoch))
         order = list(range(len(self._lengths)))
         rng.shuffle(order)
         whole = len(order) - len(order) % self._batch_size
@@ -45,6 +54,4 @@ class LengthGroupedOrder(Sampler[int]):
             by_length = sorted(order[start : min(start + stretch, whole)], key=lambda index: self._lengths[index])
             batches += [by_length[at : at + self._batch_size] for at in range(0, len(by_length), self._batch_size)]
         rng.shuffle(batches)
-        for batch in batches:
-            yield from batch
-        yield from order[whole:]
+        return [index for batch in batches for index in batch] + order[whole:]

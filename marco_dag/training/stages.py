@@ -16,7 +16,8 @@ from marco_dag.identity import JsonValue, digest_folder, digest_json
 from marco_dag.progress import progress
 from marco_dag.schemas import conform
 from marco_dag.training.config import RecipeConfig, SftConfig, StageConfig
-from marco_dag.training.examples import check_tokenizer, pair_examples, sft_examples
+from marco_dag.training.examples import pair_examples, sft_examples
+from marco_dag.training.rendering import check_tokenizer
 from marco_dag.training.states import claim_states, drop_states, last_whole_state
 from marco_dag.training.summary import TrainingSummary, read_arguments, read_summary, write_summary
 
@@ -43,7 +44,8 @@ def train_sft(student: Path, cot_set: pl.DataFrame, config: SftConfig, *, seed: 
     ends with the same losses; on a finished one the summary is read.
 
     Raises TrainingError: nothing to train on, an unusable checkpoint or tokenizer, a folder that holds another
-    training, a loss that is no finite number (names the step).
+    training, a chat template that renders a prompt otherwise once an answer follows it; and, while it runs, a loss that
+    is no finite number or has exploded (`config.max_loss_rise`), naming the step, its examples and the last good state.
     """
     rows = conform(cot_set, "cot_set")
     if rows.is_empty():
@@ -68,7 +70,7 @@ def train_recipe(sft: Path, pairs: pl.DataFrame, recipe: RecipeConfig, *, seed: 
     """Train the checkpoint in `sft` on preference pairs (schemas.PREFERENCE_PAIRS) and save it to `folder/"model"`.
 
     Of `pairs`, those with `chosen_rank` equal to `recipe.chosen` are used. Loss, a mean over the pairs of an optimizer
-    step: w·L_cDPO + α·L_SFT(chosen) (paper §3.3; `marco_dag.training.objectives`), the reference being `sft` itself,
+    step: w·L_pref + α·L_SFT(chosen) (paper §3.3; `marco_dag.training.objectives`), the reference being `sft` itself,
     whose log-probabilities are computed once beforehand. Recipes on the same pairs, seed and batch size take the same
     pairs in the same order. Otherwise as `train_sft`.
     """
@@ -78,6 +80,11 @@ def train_recipe(sft: Path, pairs: pl.DataFrame, recipe: RecipeConfig, *, seed: 
             f"there is no preference pair whose chosen chain is the {recipe.chosen}: no tree has a correct and a wrong "
             "chain within curation.max_chain_tokens; grow more trees (search.rollouts, seeds), or ask preference_pairs "
             "for this rank"
+        )
+    if recipe.smoothing_from == "pair" and rows["label_smoothing"].is_null().all():
+        raise TrainingError(
+            "smoothing_from is pair, but no pair has a label_smoothing of its own; have curation fill that column, or "
+            "set smoothing_from to recipe"
         )
 
     def make_examples(tokenizer: "PreTrainedTokenizerBase") -> _Examples:

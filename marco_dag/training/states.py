@@ -2,7 +2,7 @@
 
 import json
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from marco_dag.errors import TrainingError
@@ -35,8 +35,13 @@ def claim_states(folder: Path, arguments: Mapping[str, JsonValue]) -> Path:
 
 def last_whole_state(states: Path) -> Path | None:
     """The newest state that was written to its end; None if there is none."""
+    return next((state for _, state in whole_states(states)), None)
+
+
+def whole_states(states: Path) -> Iterator[tuple[int, Path]]:
+    """The states that were written to their end, the newest first, each with the optimizer step it was saved after."""
     numbered = {int(path.name.rpartition("-")[2]): path for path in states.glob("checkpoint-*")}
-    return next((numbered[step] for step in sorted(numbered, reverse=True) if _is_whole(numbered[step])), None)
+    yield from ((step, numbered[step]) for step in sorted(numbered, reverse=True) if _is_whole(numbered[step]))
 
 
 def drop_states(folder: Path) -> None:

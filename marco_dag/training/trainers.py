@@ -2,13 +2,13 @@
 
 What is TRL's: the loop, the optimizer, states, LoRA, the fused LM head. What is ours: the second stage's loss
 (`marco_dag.training.objectives`), the order of the examples, the reference log-probabilities, what is logged, and that
-a loss that is no number stops the run. Neither trainer evaluates; scores are `marco_dag.evaluation`'s.
+a broken loss stops the run. Neither trainer evaluates; scores are `marco_dag.evaluation`'s.
 """
 
 import contextlib
-import math
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -19,9 +19,10 @@ from trl import DPOTrainer, SFTTrainer
 
 from marco_dag.errors import TrainingError
 from marco_dag.progress import Progress, progress
-from marco_dag.training.config import RecipeConfig
-from marco_dag.training.objectives import joint_terms, next_token_mask, sequence_log_prob, sft_loss
+from marco_dag.training.config import RecipeConfig, StageConfig
+from marco_dag.training.objectives import joint_terms, next_token_mask, pair_log_probs, sft_loss
 from marco_dag.training.order import LengthGroupedOrder
+from marco_dag.training.soundness import fault_of_step, last_sound_state
 
 
 class ProgressBar(TrainerCallback):
@@ -54,12 +55,14 @@ class ProgressBar(TrainerCallback):
 class _StageTrainer:
     """What both stages have in common; stands before TRL's trainer among the bases.
 
-    `lengths`: tokens of each example, in the order of the data set; `batch_size`: examples an optimizer step.
+    `lengths`, `ids`: tokens and row id of each example, in the order of the data set.
     """
 
-    def __init__(self, *, lengths: Sequence[int], batch_size: int, **trainer: Any) -> None:  # noqa: ANN401
+    def __init__(self, *, lengths: Sequence[int], ids: Sequence[str], config: StageConfig, **trainer: Any) -> None:  # noqa: ANN401
         self._lengths = lengths
-        self._batch_size = batch_size
+        self._ids = ids
+        self._batch_size = config.batch_size
+        self._max_loss_rise = config.max_loss_rise
         self._step_sums: defaultdict[str, Tensor | float] = defaultdict(float)
         super().__init__(**trainer)
         self.remove_callback(PrinterCallback)  # type: ignore[attr-defined]
@@ -73,21 +76,28 @@ class _StageTrainer:
         return loss
 
     def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
-        """Add the step's own metrics; TrainingError where the loss or the gradient is no finite number.
+        """Add the step's own metrics; TrainingError where its loss or gradient is broken.
 
-        Comes before the Trainer saves the step's state, so no state holds such weights.
+        Comes before the Trainer saves the step's state, so no state holds weights that such a gradient moved.
         """
-        step = self.state.global_step  # type: ignore[attr-defined]
-        for name in ("loss", "grad_norm"):
-            if not math.isfinite(logs.get(name, 0.0)):
-                raise TrainingError(
-                    f"step {step}: the {name.replace('_', ' ')} is {logs[name]}; lower learning_rate or lengthen "
-                    "warmup_share, and look for broken weights in the checkpoint that training started from"
-                )
         if "loss" in logs:
+            self._stop_if_broken(logs)
             logs |= {name: float(value) for name, value in self._step_sums.items()}
             self._step_sums.clear()
         super().log(logs, start_time)  # type: ignore[misc]
+
+    def _stop_if_broken(self, logs: Mapping[str, float]) -> None:
+        history, step = self.state.log_history, self.state.global_step  # type: ignore[attr-defined]
+        fault = fault_of_step(history, logs, self._max_loss_rise)
+        if fault is None:
+            return
+        ids = ", ".join(self._ids[index] for index in self._get_train_sampler().of_step(step))
+        sound = last_sound_state(Path(self.args.output_dir), history, logs, self._max_loss_rise)  # type: ignore[attr-defined]
+        raise TrainingError(
+            f"step {step}: {fault}; lower learning_rate or lengthen warmup_share, and look for broken weights in the "
+            f"checkpoint that training started from; last good state: {sound or 'none was saved'}; "
+            f"examples of this step: {ids}"
+        )
 
     def create_model_card(self, *_: object, **__: object) -> None:
         """No model card: lineage says what a checkpoint was made from."""
@@ -101,7 +111,7 @@ class SupervisedTrainer(_StageTrainer, SFTTrainer):
 
 
 class PreferenceTrainer(_StageTrainer, DPOTrainer):
-    """The second stage: w·L_cDPO + α·L_SFT(chosen), a mean over the pairs of the whole optimizer step.
+    """The second stage: w·L_pref + α·L_SFT(chosen), a mean over the pairs of the whole optimizer step.
 
     With w = 0 the rejected side is never computed and no reference is needed; batches and their order stay the same.
     """
@@ -110,7 +120,7 @@ class PreferenceTrainer(_StageTrainer, DPOTrainer):
 
     def __init__(self, *, recipe: RecipeConfig, **trainer: Any) -> None:  # noqa: ANN401
         self._recipe = recipe
-        super().__init__(batch_size=recipe.batch_size, **trainer)
+        super().__init__(config=recipe, **trainer)
 
     def _prepare_dataset(self, dataset: Dataset, *_: object) -> Dataset:
         return dataset  # token ids already (marco_dag.training.examples)
@@ -136,14 +146,27 @@ class PreferenceTrainer(_StageTrainer, DPOTrainer):
             for start in range(0, len(by_length), size):
                 indices = by_length[start : start + size]
                 batch = self._prepare_inputs(self.data_collator([dataset[index] for index in indices]))
-                counted = next_token_mask(batch["preference_mask"])
-                sides = sequence_log_prob(_log_probs(self.model, batch), counted).chunk(2)
+                sides = pair_log_probs(
+                    _log_probs(self.model, batch),
+                    next_token_mask(batch["preference_mask"]),
+                    length_normalised=self._recipe.length_normalised,
+                    ld_alpha=self._recipe.ld_alpha,
+                )
                 reference[indices] = torch.stack(sides, dim=1).cpu()
                 bar.advance(len(indices))
         self.model.train(training)
+        self._refuse_a_broken_reference(reference)
         return dataset.add_column("ref_chosen_logps", reference[:, 0].tolist()).add_column(
             "ref_rejected_logps", reference[:, 1].tolist()
         )
+
+    def _refuse_a_broken_reference(self, reference: Tensor) -> None:
+        broken = (~reference.isfinite().all(dim=1)).nonzero().flatten().tolist()
+        if broken:
+            raise TrainingError(
+                f"the checkpoint gives {len(broken)} of {len(reference)} pairs a log-probability that is no finite "
+                f"number, first {self._ids[broken[0]]}; its weights are broken: train or copy it again"
+            )
 
     def _get_num_items_in_batch(self, batch_samples: list[dict[str, Tensor]], device: torch.device) -> int:  # noqa: ARG002
         """Pairs of the whole optimizer step, so that micro-batches add up whatever their sizes."""
@@ -160,23 +183,25 @@ class PreferenceTrainer(_StageTrainer, DPOTrainer):
         """The micro-batch's share of the step's mean over pairs."""
         if return_outputs:
             raise NotImplementedError("no logits are built, so there are no outputs to return")
-        completion = inputs["completion_mask"]
+        imitated = inputs["preference_mask" if self._recipe.prefix_masking == "dpo+sft" else "completion_mask"]
         log_probs = _log_probs(model, inputs)  # [rows, T-1]
         share = 1 / (num_items_in_batch or self._get_num_items_in_batch([inputs], log_probs.device))
         if self._recipe.preference_weight == 0:
-            sft = sft_loss(log_probs, next_token_mask(completion))  # [P]
+            sft = sft_loss(log_probs, next_token_mask(imitated))  # [P]
             self._add({"sft_loss": sft}, share)
             return self._recipe.sft_weight * sft.sum() * share
         terms = joint_terms(
             log_probs,
-            next_token_mask(completion),
+            next_token_mask(imitated),
             next_token_mask(inputs["preference_mask"]),
             inputs["ref_chosen_logps"],
             inputs["ref_rejected_logps"],
             beta=self._recipe.beta,
-            label_smoothing=self._recipe.label_smoothing,
+            label_smoothing=inputs.get("label_smoothing", self._recipe.label_smoothing),
             preference_weight=self._recipe.preference_weight,
             sft_weight=self._recipe.sft_weight,
+            length_normalised=self._recipe.length_normalised,
+            ld_alpha=self._recipe.ld_alpha,
         )
         margin = terms.chosen_reward - terms.rejected_reward
         self._add(

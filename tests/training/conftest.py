@@ -160,6 +160,20 @@ def pairs(sums) -> pl.DataFrame:
 
 
 @pytest.fixture
+def move_away(new_model):
+    """A function (model) that moves a policy away from its reference, which was taken when the trainer was built."""
+
+    def move(model):
+        import torch
+
+        with torch.no_grad():
+            for parameter, other in zip(model.parameters(), new_model(seed=7).parameters(), strict=True):
+                parameter.add_(other, alpha=5.0)
+
+    return move
+
+
+@pytest.fixture
 def new_preference_trainer(tmp_path, tokenizer, new_model):
     """A function (pairs, recipe, model) → the second stage's trainer, its reference being the model as it is."""
 

@@ -1,9 +1,12 @@
-"""From texts to token ids, and what is dropped on the way."""
+"""From rows to examples, and what is dropped on the way."""
 
+import math
+
+import polars as pl
 import pytest
 
 from marco_dag.errors import TrainingError
-from marco_dag.training.examples import check_tokenizer, pair_examples, sft_examples
+from marco_dag.training.examples import pair_examples, sft_examples
 
 LIMIT = 64
 
@@ -42,6 +45,7 @@ def test_chains_that_cannot_be_learnt_are_dropped_and_counted(tokenizer, make_co
         ("long", "a" * (LIMIT - 6)),
         ("none", ""),
         ("odd", "a<eos>b"),
+        ("torn", "<thinking>a</thinking><answer>"),
     ]
     examples, dropped = sft_examples(make_cot(rows), tokenizer, LIMIT)
     assert [example.tokens for example in examples] == [LIMIT]
@@ -49,6 +53,7 @@ def test_chains_that_cannot_be_learnt_are_dropped_and_counted(tokenizer, make_co
         "longer than max_tokens": 1,
         "empty completion": 1,
         "end-of-sequence token inside the completion": 1,
+        "cut inside a block": 1,
     }
 
 
@@ -60,6 +65,8 @@ def test_pairs_that_teach_nothing_are_dropped_and_counted(tokenizer, make_pairs)
         ("long", "abc", "b" * 70),
         ("none", "abc", ""),
         ("odd", "abc", "a<eos>b"),
+        ("torn", "abc", "<thinking>a"),
+        ("torn", "<thinking>a", "abc"),
     ]
     examples, dropped = pair_examples(make_pairs(rows), tokenizer, LIMIT)
     assert [text_of(tokenizer, example.rejected) for example in examples] == ["abd<eos>"]
@@ -69,18 +76,22 @@ def test_pairs_that_teach_nothing_are_dropped_and_counted(tokenizer, make_pairs)
         "longer than max_tokens": 1,
         "empty completion": 1,
         "end-of-sequence token inside the completion": 1,
+        "cut inside a block": 2,
     }
 
 
-@pytest.mark.parametrize(
-    ("attribute", "named"),
-    [("chat_template", "chat template"), ("eos_token", "end-of-sequence"), ("pad_token", "padding")],
-)
-def test_a_tokenizer_that_lacks_something_is_refused_by_name(tokenizer, tmp_path, attribute, named):
-    import copy
+def test_a_pair_keeps_its_id_and_its_own_smoothing(tokenizer, make_pairs, sums):
+    own = make_pairs(sums[:3]).with_columns(label_smoothing=pl.Series([0.0, None, 0.5]))
+    examples, _ = pair_examples(own, tokenizer, LIMIT)
+    assert [(example.id, example.label_smoothing) for example in examples] == [
+        ("pair-000", 0.0),
+        ("pair-001", None),
+        ("pair-002", 0.5),
+    ]
 
-    lacking = copy.deepcopy(tokenizer)
-    setattr(lacking, attribute, None)
-    with pytest.raises(TrainingError, match=named):
-        check_tokenizer(lacking, tmp_path)
-    check_tokenizer(tokenizer, tmp_path)
+
+@pytest.mark.parametrize("impossible", [-0.1, 0.51, math.nan])
+def test_an_impossible_smoothing_is_refused_by_its_pair(tokenizer, make_pairs, sums, impossible):
+    own = make_pairs(sums[:3]).with_columns(label_smoothing=pl.Series([0.2, None, impossible]))
+    with pytest.raises(TrainingError, match=rf"pair-002: label_smoothing is {impossible}; give 0 to 0.5, or null"):
+        pair_examples(own, tokenizer, LIMIT)

@@ -1,5 +1,7 @@
 """The order of training: every example once an epoch, like lengths together, the same after a restart."""
 
+import math
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -16,6 +18,17 @@ def test_every_example_once_and_the_same_again(lengths, batch_size, epoch):
     again = LengthGroupedOrder(lengths, batch_size, seed=3)
     again.set_epoch(epoch)
     assert list(again) == once
+
+
+@given(count=st.integers(1, 40), batch_size=st.integers(1, 9))
+def test_it_can_be_asked_which_examples_a_step_took(count, batch_size):
+    order = LengthGroupedOrder([5] * count, batch_size, seed=3)
+    steps = math.ceil(count / batch_size)
+    for epoch in range(3):
+        order.set_epoch(epoch)
+        taken = [order.of_step(epoch * steps + step) for step in range(1, steps + 1)]
+        assert [index for step in taken for index in step] == list(order)
+        assert all(len(step) == batch_size for step in taken[:-1])
 
 
 def test_epochs_and_seeds_differ():

@@ -197,17 +197,30 @@ def test_nothing_to_train_on_says_what_to_do(tmp_path, student, cot_set, pairs):
         train_sft(student, cot_set, SFT.model_copy(update={"max_tokens": 8}), seed=0, folder=tmp_path)
 
 
-def test_a_loss_that_is_no_number_stops_with_its_step(tmp_path, new_model, tokenizer, cot_set):
-    broken = new_model(family="Llama")
-    with torch.no_grad():
-        broken.model.norm.weight[0] = float("nan")
-    broken.save_pretrained(tmp_path / "broken")
-    tokenizer.save_pretrained(tmp_path / "broken")
-    every_step = SFT.model_copy(update={"checkpoint_every": 1})
-    with pytest.raises(TrainingError, match=r"step 1: the loss is nan; lower learning_rate"):
-        train_sft(tmp_path / "broken", cot_set, every_step, seed=0, folder=tmp_path / "run")
-    assert not (tmp_path / "run" / "model").exists()
-    assert not list((tmp_path / "run" / "states").glob("checkpoint-*"))
+def test_smoothing_from_pairs_needs_pairs_that_have_some(tmp_path, student, pairs):
+    own = RECIPE.model_copy(update={"smoothing_from": "pair"})
+    with pytest.raises(TrainingError, match=r"no pair has a label_smoothing of its own"):
+        train_recipe(student, pairs, own, seed=0, folder=tmp_path)
+
+
+def test_each_pair_is_trained_with_its_own_smoothing(tmp_path, student, pairs):
+    """One ε for all as the recipe's, as every pair's own, or half and half: the same training, to the float."""
+    everywhere = RECIPE.model_copy(update={"label_smoothing": 0.25, "epochs": 1, "warmup_share": 0.0})
+    own = everywhere.model_copy(update={"label_smoothing": 0.0, "smoothing_from": "pair"})
+    some = everywhere.model_copy(update={"smoothing_from": "pair"})
+    every_second = pl.when(pl.int_range(pl.len()) % 2 == 0).then(0.25)
+    runs = [
+        train_recipe(student, frame, recipe, seed=0, folder=tmp_path / name).curve["preference_loss"].to_list()
+        for name, frame, recipe in (
+            ("recipe", pairs, everywhere),
+            ("own", pairs.with_columns(label_smoothing=0.25), own),
+            ("some", pairs.with_columns(label_smoothing=every_second), some),
+            ("none", pairs, everywhere.model_copy(update={"label_smoothing": 0.0})),
+        )
+    ]
+    assert runs[1] == pytest.approx(runs[0], abs=1e-5)
+    assert runs[2] == pytest.approx(runs[0], abs=1e-5)
+    assert runs[3] != pytest.approx(runs[0], abs=1e-3)
 
 
 def test_a_checkpoint_that_cannot_be_used_is_refused(tmp_path, student, tokenizer, new_model, cot_set):
