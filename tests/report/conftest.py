@@ -141,6 +141,7 @@ def made_up_pairs(chains):
             "chosen_tokens": row["tokens"],
             "rejected_tokens": 44,
             "common_prefix_tokens": 6 * (place % 2),
+            "label_smoothing": None,
             "batch": "generated",
         }
         for place, row in enumerate(firsts.iter_rows(named=True))
