@@ -1,6 +1,8 @@
 """A pair's own ε: what the visits of the two branches say about which one is better."""
 
+import re
 from fractions import Fraction
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,6 +13,8 @@ from marco_dag.curation import CurationConfig, extract_chains, preference_pairs,
 from marco_dag.curation.smoothing import MOST_SMOOTHING, probability_above
 from marco_dag.errors import CurationError
 from marco_dag.thoughts import ThoughtKind
+
+PAGE = Path(__file__).parents[2] / "docs" / "curation.md"
 
 
 @st.composite
@@ -36,6 +40,12 @@ class TestByHand:
     def test_three_right_against_three_wrong(self):
         # Beta(1, 4) against Beta(4, 1): ∫ t⁴ · 4(1 − t)³ dt = 4 · B(5, 4) = 4 · 4!·3!/8! = 1/70
         assert visit_smoothing(3, 3, 0, 3) == float(Fraction(1, 70))
+
+    def test_the_examples_of_the_page(self):
+        rows = re.findall(r"^\| (\d) of (\d) right, (\d) of (\d).* \| ([\d.]+) \|$", PAGE.read_text(), re.MULTILINE)
+        assert len(rows) >= 4
+        for *counts, epsilon in rows:
+            assert f"{visit_smoothing(*map(int, counts)):.3g}" == epsilon
 
     def test_a_rejected_branch_that_looks_better_is_as_good_as_unknown(self):
         assert visit_smoothing(1, 10, 9, 10) == MOST_SMOOTHING < 0.5
