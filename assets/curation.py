@@ -120,6 +120,7 @@ def balanced_cot(
 def preference_pairs(
     context: dg.AssetExecutionContext,
     chains: pl.DataFrame,
+    thoughts: pl.DataFrame,
     seed_prompts: pl.DataFrame,
     held_out_questions: pl.DataFrame,
     benchmark_questions: pl.DataFrame,
@@ -130,7 +131,7 @@ def preference_pairs(
     with steps.open(context) as step:
         encode = load_encoder(base_models["student"].path(step.storage))
         pairs = curation.preference_pairs(
-            chains, seed_prompts, encode, step.profile.chosen_ranks, step.profile.curation
+            chains, thoughts, seed_prompts, encode, step.profile.chosen_ranks, step.profile.curation
         )
         counts = {"pairs": pairs.height, "questions": pairs["seed_id"].n_unique()}
         step.run.log_metrics(counts)

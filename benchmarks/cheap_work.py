@@ -24,11 +24,11 @@ def main() -> None:
     questions = seeds.held_out_questions(profile.seeds, seed=profile.seed)
     prompts = seeds.generated_seeds(profile.seeds, seed=profile.seed, batch=seeds.GENERATED)
     [searched], [models] = storage.artifacts.glob("trees/*/trees.parquet"), storage.artifacts.glob("models/*/student")
-    trees = pl.read_parquet(searched)
+    trees, thoughts = pl.read_parquet(searched), pl.read_parquet(searched.with_name("thoughts.parquet"))
     encode = load_encoder(models)
-    chains = curation.extract_chains(trees, pl.read_parquet(searched.with_name("thoughts.parquet")), encode)
+    chains = curation.extract_chains(trees, thoughts, encode)
     curation.balanced_cot(chains, prompts, profile.curation)
-    pairs = curation.preference_pairs(chains, prompts, encode, profile.chosen_ranks, profile.curation)
+    pairs = curation.preference_pairs(chains, thoughts, prompts, encode, profile.chosen_ranks, profile.curation)
     trained = [*storage.artifacts.glob("sft/*/model"), *storage.artifacts.glob("second_stage/*/model")]
     scores = pl.concat(pl.read_parquet(file) for file in sorted(storage.artifacts.glob("scores/*/scores.parquet")))
     for checkpoint in scores.partition_by("checkpoint"):

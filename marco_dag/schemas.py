@@ -195,7 +195,7 @@ PREFERENCE_PAIRS = pl.Schema(
         "chosen_tokens": pl.Int64,
         "rejected_tokens": pl.Int64,
         "common_prefix_tokens": pl.Int64,  # in the student's tokens, within the completion
-        "label_smoothing": pl.Float64,  # this pair's own ε of cDPO, 0 to 0.5; null where it has none
+        "label_smoothing": pl.Float64,  # the pair's own ε, in [0, 0.5), from its tree's visits; null where unknown
         "batch": pl.String,
     }
 )

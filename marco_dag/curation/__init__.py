@@ -8,8 +8,9 @@ from marco_dag.curation.balance import balanced_cot
 from marco_dag.curation.chains import Encode, extract_chains
 from marco_dag.curation.config import CurationConfig, LengthRank
 from marco_dag.curation.pairs import common_prefix_length, preference_pairs
+from marco_dag.curation.smoothing import visit_smoothing
 
-CURATION_VERSION = "1"
+CURATION_VERSION = "2"
 """Raised whenever the same trees would give other rows; part of what an artifact is keyed by."""
 
 __all__ = [
@@ -21,4 +22,5 @@ __all__ = [
     "common_prefix_length",
     "extract_chains",
     "preference_pairs",
+    "visit_smoothing",
 ]

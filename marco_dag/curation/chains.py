@@ -4,12 +4,12 @@ Decides what a chain is and how long it is beside its siblings. Does not decide 
 (`marco_dag.curation.balance`, `marco_dag.curation.pairs`).
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, TypeAlias
 
 import polars as pl
 
-from marco_dag.errors import CurationError
+from marco_dag.curation.paths import TreePaths
 from marco_dag.identity import content_id
 from marco_dag.schemas import conform
 from marco_dag.thoughts import Thought, ThoughtKind, render_chain
@@ -19,7 +19,7 @@ Encode: TypeAlias = Callable[[Sequence[str]], list[list[int]]]
 
 _RECOVERIES = (ThoughtKind.REFLECTION, ThoughtKind.RECLARIFY)
 
-_Node: TypeAlias = dict[str, Any]
+_Row: TypeAlias = dict[str, Any]
 
 
 def extract_chains(trees: pl.DataFrame, thoughts: pl.DataFrame, encode: Encode) -> pl.DataFrame:
@@ -41,7 +41,7 @@ def extract_chains(trees: pl.DataFrame, thoughts: pl.DataFrame, encode: Encode) 
     return conform(_rank_by_length(chains), "chains")
 
 
-def _paths(trees: pl.DataFrame, thoughts: pl.DataFrame) -> Iterator[_Node]:
+def _paths(trees: pl.DataFrame, thoughts: pl.DataFrame) -> Iterator[_Row]:
     """One unmeasured row for each path, ordered by tree and leaf."""
     if trees.is_empty() or thoughts.is_empty():
         return
@@ -50,12 +50,9 @@ def _paths(trees: pl.DataFrame, thoughts: pl.DataFrame) -> Iterator[_Node]:
         nodes = by_tree.get((tree["tree_id"],))
         if nodes is None:
             continue
-        by_id: dict[str, _Node] = {node["node_id"]: node for node in nodes.iter_rows(named=True)}
-        for leaf_id in sorted(by_id):
-            leaf = by_id[leaf_id]
-            if not leaf["is_answer"] or leaf["reward"] is None:
-                continue
-            path = _path_to(leaf, by_id)
+        paths = TreePaths(tree["tree_id"], nodes)
+        for leaf in paths.checked_answers:
+            path = paths.to(leaf["node_id"])
             if any(node["defect"] is not None for node in path):
                 continue
             kinds = [ThoughtKind(node["kind"]) for node in path]
@@ -63,7 +60,7 @@ def _paths(trees: pl.DataFrame, thoughts: pl.DataFrame) -> Iterator[_Node]:
             yield {
                 "chain_id": content_id("chain", tree["seed_id"], text),
                 "tree_id": tree["tree_id"],
-                "leaf_id": leaf_id,
+                "leaf_id": leaf["node_id"],
                 "seed_id": tree["seed_id"],
                 "text": text,
                 "correct": leaf["reward"] == 1.0,
@@ -73,26 +70,8 @@ def _paths(trees: pl.DataFrame, thoughts: pl.DataFrame) -> Iterator[_Node]:
             }
 
 
-def _path_to(leaf: _Node, by_id: Mapping[str, _Node]) -> list[_Node]:
-    """The nodes from the root to `leaf`."""
-    path = [leaf]
-    while (parent_id := path[-1]["parent_id"]) is not None:
-        if parent_id not in by_id:
-            raise CurationError(
-                f"tree {leaf['tree_id']}: thought {path[-1]['node_id']} names parent {parent_id}, which is missing; "
-                "the thoughts table is incomplete: search this tree again"
-            )
-        if len(path) > len(by_id):
-            raise CurationError(
-                f"tree {leaf['tree_id']}: the path to thought {leaf['node_id']} runs in a circle; "
-                "the thoughts table is damaged: search this tree again"
-            )
-        path.append(by_id[parent_id])
-    return path[::-1]
-
-
-def _merge_duplicates(rows: Iterator[_Node]) -> list[_Node]:
-    first: dict[str, _Node] = {}
+def _merge_duplicates(rows: Iterator[_Row]) -> list[_Row]:
+    first: dict[str, _Row] = {}
     for row in rows:
         first.setdefault(row["chain_id"], row)
     return list(first.values())

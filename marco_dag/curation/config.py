@@ -17,7 +17,10 @@ class CurationConfig(Config):
     """Which correct chains of a prompt the SFT set takes first."""
     sft_chains_per_prompt: int = Field(4, ge=1)
     """Correct chains a prompt gives to the SFT set at most, ≥ 1."""
+    pairing: Literal["shortest-prefix", "every-divergence"] = "shortest-prefix"
+    """`shortest-prefix`, the paper's: the prompt's chosen chain against the wrong ones that part from it first.
+    `every-divergence`: one pair for every thought behind which a correct and a wrong chain part."""
     pairs_per_prompt: int = Field(2, ge=1)
-    """Preference pairs a prompt gives at most for each chosen rank, ≥ 1; each has another rejected chain."""
+    """Preference pairs a prompt gives at most for each chosen rank, ≥ 1; those that part first are kept."""
     max_chain_tokens: int | None = Field(None, ge=1)
     """Longer chains (student's tokens) are left out of both sets; null for no limit."""

@@ -13,7 +13,8 @@ ONE = CurationConfig(pairs_per_prompt=1)
 
 
 def pairs_of(forest, encode, ranks=("shortest",), config=ONE):
-    return preference_pairs(extract_chains(*forest.frames(), encode), forest.seeds(), encode, ranks, config)
+    trees, thoughts = forest.frames()
+    return preference_pairs(extract_chains(trees, thoughts, encode), thoughts, forest.seeds(), encode, ranks, config)
 
 
 def test_chosen_follows_the_rank(forest, encode):
@@ -108,13 +109,24 @@ def test_an_unknown_prompt_is_named(forest, encode):
     tree = forest.tree("tree-1", "seed-1")
     forest.path(tree, "a", "7", correct=True)
     forest.path(tree, "b", "8", correct=False)
-    chains = extract_chains(*forest.frames(), encode)
+    trees, thoughts = forest.frames()
+    chains = extract_chains(trees, thoughts, encode)
     with pytest.raises(CurationError, match="seed-1"):
-        preference_pairs(chains, pl.DataFrame(), encode, ["shortest"], ONE)
+        preference_pairs(chains, thoughts, pl.DataFrame(), encode, ["shortest"], ONE)
+
+
+def test_a_tree_without_thoughts_is_named(forest, encode):
+    tree = forest.tree("tree-1", "seed-1")
+    forest.path(tree, "a", "7", correct=True)
+    forest.path(tree, "b", "8", correct=False)
+    trees, thoughts = forest.frames()
+    chains = extract_chains(trees, thoughts, encode)
+    with pytest.raises(CurationError, match="tree-1 has chains and no thoughts"):
+        preference_pairs(chains, thoughts.clear(), forest.seeds(), encode, ["shortest"], ONE)
 
 
 def test_nothing_in_nothing_out(encode):
-    empty = preference_pairs(pl.DataFrame(), pl.DataFrame(), encode, ["shortest"], ONE)
+    empty = preference_pairs(pl.DataFrame(), pl.DataFrame(), pl.DataFrame(), encode, ["shortest"], ONE)
     assert empty.is_empty()
     assert empty.schema == schemas.PREFERENCE_PAIRS
 
@@ -129,9 +141,10 @@ def test_pairs_hold_what_the_paper_asks_for(new_forest, encode, trees, most):
         tree = forest.tree(f"tree-{number}", f"seed-{number}")
         for text, correct in paths:
             forest.path(tree, text, "7" if correct else "8", correct=correct)
-    chains = extract_chains(*forest.frames(), encode)
+    frames = forest.frames()
+    chains = extract_chains(*frames, encode)
     pairs = preference_pairs(
-        chains, forest.seeds(), encode, ["shortest", "longest"], CurationConfig(pairs_per_prompt=most)
+        chains, frames[1], forest.seeds(), encode, ["shortest", "longest"], CurationConfig(pairs_per_prompt=most)
     )
     rows = {row["chain_id"]: row for row in chains.iter_rows(named=True)}
 

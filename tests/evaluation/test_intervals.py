@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from marco_dag.evaluation.intervals import paired_difference, rate, standard_error, wilson
+from marco_dag.evaluation.intervals import bootstrap_runs, paired_difference, rate, standard_error, wilson
 
 CONFIDENCES = st.floats(0.5, 0.999)
 
@@ -88,3 +88,36 @@ def test_a_difference_lies_in_its_interval(halves, confidence):
     first, second = np.array(halves, dtype=np.float64).T / 2
     found = paired_difference(first, second, confidence, seed=0)
     assert -1 <= found.low <= found.value <= found.high <= 1
+
+
+class TestRuns:
+    """A bootstrap over runs and questions at once."""
+
+    def test_one_run_is_the_bootstrap_over_questions(self):
+        rng = np.random.default_rng(2)
+        first, second = rng.integers(0, 2, 300).astype(float), rng.integers(0, 2, 300).astype(float)
+        alone, among = paired_difference(first, second, 0.9, 0), bootstrap_runs((first - second)[None], 0.9, 0)
+        assert among.value == alone.value
+        assert among.se == pytest.approx(alone.se, rel=0.03)
+        assert (among.low, among.high) == pytest.approx((alone.low, alone.high), abs=0.005)
+
+    def test_runs_that_differ_widen_the_interval_however_many_questions_there_are(self):
+        # every question fares alike: only which of the four runs are drawn matters, k of the better ones of Bin(4, 1/2)
+        differences = np.repeat([[0.0], [0.0], [1.0], [1.0]], 1000, axis=1)
+        found = bootstrap_runs(differences, 0.95, seed=0)
+        assert found.value == 0.5
+        assert (found.low, found.high) == (0, 1)
+        assert found.se == pytest.approx((0.25 / 4) ** 0.5, rel=0.03)
+
+    def test_draws_runs_and_questions_each_on_their_own(self):
+        rng = np.random.default_rng(3)
+        differences = rng.integers(-1, 2, (3, 60)) + rng.integers(0, 2, (3, 1))
+        found = bootstrap_runs(differences.astype(float), 0.9, seed=0)
+        runs, questions = rng.integers(0, 3, (10_000, 3)), rng.integers(0, 60, (10_000, 60))
+        means = differences[runs[:, :, None], questions[:, None, :]].mean(axis=(1, 2))
+        assert found.se == pytest.approx(means.std(), rel=0.03)
+        assert (found.low, found.high) == pytest.approx(tuple(np.quantile(means, [0.05, 0.95])), abs=0.02)
+
+    def test_nothing_has_no_mean(self):
+        with pytest.raises(ValueError, match="no questions"):
+            bootstrap_runs(np.empty((2, 0)), 0.95, seed=0)
