@@ -4,7 +4,7 @@ Two stages with one shape: a checkpoint folder and a table go in, an ordinary Hu
 that was killed goes on where it stopped. Importing this package is cheap; torch and TRL load with the first call.
 """
 
-from marco_dag.training.config import LoraConfig, RecipeConfig, SftConfig, StageConfig
+from marco_dag.training.config import LoraConfig, RecipeConfig, SftConfig, StageConfig, WatchConfig
 from marco_dag.training.stages import TRAINING_VERSION, train_recipe, train_sft
 from marco_dag.training.summary import TrainingSummary, read_summary
 
@@ -15,6 +15,7 @@ __all__ = [
     "SftConfig",
     "StageConfig",
     "TrainingSummary",
+    "WatchConfig",
     "read_summary",
     "train_recipe",
     "train_sft",

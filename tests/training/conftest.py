@@ -159,6 +159,32 @@ def pairs(sums) -> pl.DataFrame:
     return pair_frame(sums)
 
 
+@pytest.fixture(scope="session")
+def answering(tmp_path_factory, student, cot_set) -> Path:
+    """A checkpoint folder: the student after it has learnt to close with an answer, right or wrong."""
+    from marco_dag.training import SftConfig, train_sft
+
+    folder = tmp_path_factory.mktemp("answering")
+    train_sft(student, cot_set, SftConfig(learning_rate=1e-2, epochs=24, batch_size=8), seed=0, folder=folder)
+    return folder / "model"
+
+
+@pytest.fixture(scope="session")
+def watched() -> pl.DataFrame:
+    """24 sums that no training set here holds."""
+    return pl.DataFrame(
+        [
+            {
+                "seed_id": f"watched-{number:02}", "task": "arithmetic", "prompt": f"{number}: {number % 7}+{number % 9}?",
+                "reference": f'{{"answer":{number % 7 + number % 9}}}', "source": "generated", "split": "held_out",
+                "batch": "generated",
+            }
+            for number in range(50, 74)
+        ],
+        schema=schemas.SEED_PROMPTS,
+    )  # fmt: skip
+
+
 @pytest.fixture
 def new_preference_trainer(tmp_path, tokenizer, new_model):
     """A function (pairs, recipe, model) → the second stage's trainer, its reference being the model as it is."""
