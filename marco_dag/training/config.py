@@ -45,7 +45,7 @@ class WatchConfig(Config):
     """By what each climb multiplies the learning rate under `lower`, in (0, 1)."""
     keep: Literal["best", "last"] = "best"
     """Whose weights are saved: `last`, or `best`: the last, unless the run ends in a climb. Then those of the most
-    accurate look that had not climbed."""
+    accurate look whose no-answer rate was not above the lowest seen, one-sided at `confidence`."""
 
 
 class StageConfig(Config):

@@ -72,13 +72,18 @@ class Course:
     lowest: tuple[Look, ...]
     """For each look: the one with the lowest no-answer rate up to it, of equal ones the last."""
     best: Look
-    """The most accurate look that had not climbed; of equal ones the one with fewer no-answers, then the later."""
-    kept: Look
-    """The look whose weights are saved if the run ends here."""
+    """The most accurate sound look; of equal ones the one with fewer no-answers, then the later."""
+    goes_back: bool
+    """Whether, if the run ends here, the weights of the best look are saved and not the last."""
     scales: tuple[float, ...]
     """For each look: what the learning rate is multiplied by from it on, in (0, 1]."""
     stopped: bool
     """Whether the run is to end here."""
+
+    @property
+    def kept(self) -> Look:
+        """The look whose weights are saved if the run ends here."""
+        return self.best if self.goes_back else self.looks[-1]
 
 
 def follow(looks: Sequence[Look], planned: int, config: WatchConfig) -> Course:
@@ -86,26 +91,28 @@ def follow(looks: Sequence[Look], planned: int, config: WatchConfig) -> Course:
 
     A look has climbed where its no-answer rate is at least `config.climb` above the lowest before it, and above it at a
     one-sided confidence of 1 − (1 − `config.confidence`) / pairs, with the pairs of planned looks, since the lowest
-    one was picked from among them (Bonferroni). Under `lower` each climb lowers the learning rate, but for a look whose
-    rate is falling again.
+    one was picked from among them (Bonferroni). A look is sound where its rate is not above the lowest before it at
+    `config.confidence` itself: to throw one away costs less than to stop. Under `lower` each climb lowers the learning
+    rate, but for a look whose rate is falling again.
     """
     pairs = max(1, planned * (planned - 1) // 2)
     confidence = 1 - (1 - config.confidence) / pairs
     factor = config.factor if config.action == "lower" else 1.0
-    climbed, lowest, scales = [False], [looks[0]], [1.0]
+    climbed, lowest, scales, sound = [False], [looks[0]], [1.0], [looks[0]]
     for last, look in pairwise(looks):
         before, now = lowest[-1].no_answer_rate, look.no_answer_rate
         climbed.append(now - before >= config.climb and rise_bound(before, now, look.questions, confidence) > 0)
+        if rise_bound(before, now, look.questions, config.confidence) <= 0:
+            sound.append(look)
         lowest.append(look if now <= before else lowest[-1])
         scales.append(scales[-1] * (factor if climbed[-1] and now >= last.no_answer_rate else 1.0))
-    sound = [look for look, has_climbed in zip(looks, climbed, strict=True) if not has_climbed]
     best = max(sound, key=lambda look: (look.correct, -look.no_answer, look.step))
     return Course(
         looks=tuple(looks),
         climbed=tuple(climbed),
         lowest=tuple(lowest),
         best=best,
-        kept=best if config.keep == "best" and climbed[-1] else looks[-1],
+        goes_back=config.keep == "best" and climbed[-1],
         scales=tuple(scales),
         stopped=config.action == "stop" and climbed[-1],
     )
@@ -131,6 +138,6 @@ def say_climb(course: Course, planned_steps: int, config: WatchConfig) -> str:
     return (
         f"step {now.step} of {planned_steps}: {now.no_answer} of {now.questions} watched questions got no answer "
         f"({now.no_answer_rate:.1%}, {now.tokens / now.questions:.0f} tokens each), at step {lowest.step} it was "
-        f"{lowest.no_answer} ({lowest.no_answer_rate:.1%}, {lowest.tokens / lowest.questions:.0f} tokens each): {done}. "
-        "Lower learning_rate; in a preference stage, shorter chosen chains, sft_weight or a higher beta help too"
+        f"{lowest.no_answer} ({lowest.no_answer_rate:.1%}, {lowest.tokens / lowest.questions:.0f} tokens each): "
+        f"{done}. Lower learning_rate; in a preference stage, shorter chosen chains, sft_weight or more beta help too"
     )

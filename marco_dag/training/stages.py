@@ -176,7 +176,7 @@ def _asked(config: StageConfig, watched: pl.DataFrame | None) -> pl.DataFrame | 
         return None
     if watched is None or watched.is_empty():
         raise TrainingError(
-            "watch: there is no question to watch; give some (seeds.tasks makes them in a profile), or set watch to null"
+            "watch: there is no question to watch; give some (a profile's come from seeds.tasks), or set watch to null"
         )
     return conform(watched, "watched_questions").head(config.watch.prompts)
 

@@ -49,7 +49,7 @@ class ProgressBar(TrainerCallback):
         **_: object,
     ) -> None:
         if logs and "loss" in logs:
-            fields = {"loss": f"{logs['loss']:.3f}"}
+            fields: dict[str, Any] = {"loss": f"{logs['loss']:.3f}"}
             if looks := Look.all_from_log(state.log_history):
                 fields["no_answer"] = f"{looks[-1].no_answer_rate:.1%}"
             self._bar.advance(**fields)

@@ -9,7 +9,7 @@ model.
 import asyncio
 import contextlib
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -59,7 +59,7 @@ class Watch(TrainerCallback):
         self._conversations = [each for each in conversations if each.decoding == "sampled"]
 
     def on_train_begin(  # noqa: D102
-        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **trainer: Any
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **trainer: object
     ) -> None:
         if state.global_step == 0:
             self._look(args, state, control, trainer)
@@ -70,7 +70,7 @@ class Watch(TrainerCallback):
         state: TrainerState,
         control: TrainerControl,
         logs: dict[str, float] | None = None,
-        **trainer: Any,
+        **trainer: object,
     ) -> None:
         # Behind the step's own entry: by then the loss is known to be a number, and no state was saved yet.
         if not logs or "loss" not in logs:
@@ -79,7 +79,7 @@ class Watch(TrainerCallback):
             self._look(args, state, control, trainer)
 
     def on_save(  # noqa: D102
-        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **trainer: Any
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **trainer: object
     ) -> None:
         del args, control, trainer
         if state.is_world_process_zero:
@@ -90,8 +90,8 @@ class Watch(TrainerCallback):
     def finish(self, model: nn.Module, state: TrainerState) -> pl.DataFrame:
         """The looks (marco_dag.training.looks.WATCH); `model` now has the weights that are to be saved."""
         course = self._course(state)
-        if course.kept.step != state.global_step and state.is_world_process_zero:
-            self._kept.restore(model, course.kept.step)
+        if course.goes_back and state.is_world_process_zero:
+            self._kept.restore(model, course.best.step)
         return watch_table(course)
 
     def why_stopped(self, state: TrainerState) -> str | None:
@@ -101,7 +101,7 @@ class Watch(TrainerCallback):
         return say_climb(course, state.max_steps, self._config) if early else None
 
     def _look(
-        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, trainer: dict[str, Any]
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, trainer: Mapping[str, Any]
     ) -> None:
         model: nn.Module = trainer["model"]
         share = self._conversations[args.process_index :: args.world_size]
@@ -188,4 +188,4 @@ def _scale_learning_rate(optimizer: Any, scheduler: Any, factor: float) -> None:
     schedule.base_lrs = [rate * factor for rate in schedule.base_lrs]
     for group in optimizer.param_groups:
         group["lr"] *= factor
-    schedule._last_lr = [group["lr"] for group in optimizer.param_groups]  # noqa: SLF001  what the log shows
+    schedule._last_lr = [group["lr"] for group in optimizer.param_groups]  # what the log shows

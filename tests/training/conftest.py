@@ -165,21 +165,22 @@ def answering(tmp_path_factory, student, cot_set) -> Path:
     from marco_dag.training import SftConfig, train_sft
 
     folder = tmp_path_factory.mktemp("answering")
-    train_sft(student, cot_set, SftConfig(learning_rate=1e-2, epochs=24, batch_size=8), seed=0, folder=folder)
+    train_sft(student, cot_set, SftConfig(learning_rate=1e-2, epochs=60, batch_size=8), seed=0, folder=folder)
     return folder / "model"
 
 
 @pytest.fixture(scope="session")
 def watched() -> pl.DataFrame:
     """24 sums that no training set here holds."""
+    sums = [(number, number % 7, number % 9) for number in range(50, 74)]
     return pl.DataFrame(
         [
             {
-                "seed_id": f"watched-{number:02}", "task": "arithmetic", "prompt": f"{number}: {number % 7}+{number % 9}?",
-                "reference": f'{{"answer":{number % 7 + number % 9}}}', "source": "generated", "split": "held_out",
+                "seed_id": f"watched-{number}", "task": "arithmetic", "prompt": f"{number}: {first}+{second}?",
+                "reference": f'{{"answer":{first + second}}}', "source": "generated", "split": "held_out",
                 "batch": "generated",
             }
-            for number in range(50, 74)
+            for number, first, second in sums
         ],
         schema=schemas.SEED_PROMPTS,
     )  # fmt: skip
