@@ -2,8 +2,9 @@
 
 import dagster as dg
 
-AFTER_SFT = dg.AutomationCondition.eager().ignore(dg.AssetSelection.assets("preference_pairs"))
-"""The second stage follows a new SFT checkpoint; new pairs wait for the next one (`retrain_on_new_chains`)."""
+AFTER_SFT = dg.AutomationCondition.eager().ignore(dg.AssetSelection.assets("preference_pairs", "watched_questions"))
+"""The second stage follows a new SFT checkpoint; new pairs wait for the next one (`retrain_on_new_chains`), and so do
+watched questions, which every search of a batch writes again."""
 
 AFTER_CHECKPOINTS = dg.AutomationCondition.eager()
 """Scores follow the checkpoint they are of."""

@@ -18,6 +18,11 @@ def loss_curves(curves: Mapping[str, pl.DataFrame]) -> dg.MetadataValue:
     return _shown(pictures.losses(curves))
 
 
+def watched_rates(watches: Mapping[str, pl.DataFrame]) -> dg.MetadataValue:
+    """What each stage's looks at its watched questions showed over its steps."""
+    return _shown(pictures.watched(watches))
+
+
 def chain_lengths(chains: pl.DataFrame, trees: pl.DataFrame) -> dg.MetadataValue:
     """The lengths of the correct chains by task and rank."""
     ranked = chains.filter(pl.col("length_rank").is_not_null()).join(trees.select("tree_id", "task"), on="tree_id")

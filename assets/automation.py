@@ -21,7 +21,7 @@ _ASKED = ("held_out_questions", "benchmark_questions", "benchmark_quarantine")
 
 search_batch = dg.define_asset_job(
     "search_batch",
-    selection=dg.AssetSelection.assets("base_models", *_ASKED, *BATCH_ASSETS),
+    selection=dg.AssetSelection.assets("base_models", *_ASKED, "watched_questions", *BATCH_ASSETS),
     description="From the questions of one batch to its training sets; models that are there already are reused.",
 )
 

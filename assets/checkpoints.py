@@ -10,13 +10,13 @@ import polars as pl
 from assets import OWNERS
 from assets._conditions import AFTER_SFT
 from assets._gpu import GPU_POOL, GPU_TAGS
-from assets._pictures import loss_curves
+from assets._pictures import loss_curves, watched_rates
 from assets.partitions import ALL_BATCHES, RECIPES
 from marco_dag.engines import checkpoint_digest
 from marco_dag.identity import JsonValue
 from marco_dag.schemas import digest_frame
 from marco_dag.store import Artifact
-from marco_dag.training import TRAINING_VERSION, read_summary, train_recipe, train_sft
+from marco_dag.training import TRAINING_VERSION, StageConfig, read_summary, train_recipe, train_sft
 from resources.models import Model, Models
 from resources.steps import Step, Steps
 
@@ -38,7 +38,11 @@ _KINDS = {"pytorch", "huggingface"}
     op_tags=GPU_TAGS,
 )
 def sft_checkpoint(
-    context: dg.AssetExecutionContext, balanced_cot: pl.DataFrame, base_models: Models, steps: Steps
+    context: dg.AssetExecutionContext,
+    balanced_cot: pl.DataFrame,
+    watched_questions: pl.DataFrame,
+    base_models: Models,
+    steps: Steps,
 ) -> Iterator[dg.MaterializeResult[Any]]:
     """The student after supervised fine-tuning on the CoT set of all batches."""
     with steps.open(context) as step:
@@ -51,10 +55,12 @@ def sft_checkpoint(
             "config": config.model_dump(mode="json"),
             "seed": seed,
             "code": TRAINING_VERSION,
+            **_watched_with(config, watched_questions),
         }
 
         def train(folder: Path) -> None:
-            train_sft(Path(student.path(step.storage)), examples, config, seed=seed, folder=folder)
+            path = Path(student.path(step.storage))
+            train_sft(path, examples, config, seed=seed, folder=folder, watched=watched_questions)
 
         batches = balanced_cot.partition_by("batch", as_dict=True)
         trained_on = {
@@ -76,7 +82,11 @@ def sft_checkpoint(
     op_tags=GPU_TAGS,
 )
 def dpo_checkpoint(
-    context: dg.AssetExecutionContext, preference_pairs: pl.DataFrame, sft_checkpoint: Models, steps: Steps
+    context: dg.AssetExecutionContext,
+    preference_pairs: pl.DataFrame,
+    watched_questions: pl.DataFrame,
+    sft_checkpoint: Models,
+    steps: Steps,
 ) -> Iterator[dg.MaterializeResult[Any]]:
     """The SFT checkpoint after one second-stage recipe on the preference pairs of all batches."""
     with steps.open(context) as step:
@@ -89,12 +99,19 @@ def dpo_checkpoint(
             "recipe": recipe.model_dump(mode="json", exclude={"description", "candidate"}),
             "seed": seed,
             "code": TRAINING_VERSION,
+            **_watched_with(recipe, watched_questions),
         }
 
         def train(folder: Path) -> None:
-            train_recipe(Path(sft.path(step.storage)), pairs, recipe, seed=seed, folder=folder)
+            path = Path(sft.path(step.storage))
+            train_recipe(path, pairs, recipe, seed=seed, folder=folder, watched=watched_questions)
 
         yield _finish(step, step.reuse_or_make("second_stage", key, train), {"recipe": recipe.description})
+
+
+def _watched_with(config: StageConfig, questions: pl.DataFrame) -> dict[str, JsonValue]:
+    """The part of a checkpoint's key that says which questions its training is watched with."""
+    return {"watched": digest_frame(questions.head(config.watch.prompts))} if config.watch else {}
 
 
 def _finish(step: Step, trained: Artifact, metadata: dict[str, Any]) -> dg.MaterializeResult[Any]:
@@ -103,6 +120,12 @@ def _finish(step: Step, trained: Artifact, metadata: dict[str, Any]) -> dg.Mater
     name = step.context.partition_key if step.context.has_partition_key else "sft"
     figures = {"steps": summary.steps, "examples": summary.examples, "tokens": summary.tokens}
     step.run.log_curve(summary.curve)
+    if summary.watch is not None:
+        step.run.log_curve(summary.watch.rename({name: f"watch/{name}" for name in summary.watch.columns[1:]}))
+        metadata = {**metadata, "watched": watched_rates({name: summary.watch})}
+    if summary.stopped:
+        step.context.log.warning(summary.stopped)
+        metadata = {**metadata, "stopped": summary.stopped}
     step.run.log_checkpoint(name, folder, params={"artifact": trained.id}, metrics=figures)
     digest = checkpoint_digest(folder)
     return step.finish(

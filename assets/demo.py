@@ -69,7 +69,7 @@ class Demo:
         from assets.partitions import BATCH_ASSETS
 
         questions = ["held_out_questions", "benchmark_questions", "benchmark_quarantine"]
-        if not self.materialize(["seed_batches", *questions, "base_models"]):
+        if not self.materialize(["seed_batches", *questions, "watched_questions", "base_models"]):
             return False
         batches = pl.read_parquet(storage.table_file("seed_batches"))["batch"]
         searched = [self.materialize(BATCH_ASSETS, batch) for batch in batches]

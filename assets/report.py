@@ -1,6 +1,6 @@
 """The report: what came out, in one page."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,7 @@ from marco_dag.evaluation import published_benchmarks, summarize
 from marco_dag.report import write_report
 from marco_dag.schemas import digest_frame
 from marco_dag.training import read_summary
-from resources.models import Models
+from resources.models import Model, Models
 from resources.steps import Step, Steps
 
 _EVERY = dg.AllPartitionMapping()
@@ -54,6 +54,8 @@ def distillation_report(
     """One HTML page on everything that was materialized so far; what is missing is shown as a gap."""
     with steps.open(context) as step:
         summary = summarize(benchmark_scores, step.profile.evaluation.confidence)
+        checkpoints = {"sft": sft_checkpoint, **dpo_checkpoint}
+        trained = {name: read_summary(_folder(step, models["student"])) for name, models in checkpoints.items()}
         page = write_report(
             step.storage.reports / step.profile.name,
             profile=step.profile,
@@ -62,7 +64,8 @@ def distillation_report(
             chains=chains,
             trees=mcts_trees,
             pairs=preference_pairs,
-            curves=_curves(step, base_models, {"sft": sft_checkpoint, **dpo_checkpoint}),
+            curves=_embedded_curves(step, base_models) | {name: training.curve for name, training in trained.items()},
+            watches={name: training.watch for name, training in trained.items() if training.watch is not None},
             questions=pl.concat(
                 [
                     *(table.select("seed_id", "prompt") for table in (seed_prompts, held_out_questions)),
@@ -78,15 +81,15 @@ def distillation_report(
         )
 
 
-def _curves(step: Step, base: Models, trained: Mapping[str, Models]) -> dict[str, pl.DataFrame]:
-    """The loss curves of the embedded models, where they were trained here, and of every checkpoint."""
-    curves: dict[str, pl.DataFrame] = {}
-    embedded = [Path(model.path(step.storage)).parent for model in base.values() if model.stored]
-    if embedded:
-        curves |= read_curves(embedded[0])
-    for name, models in trained.items():
-        curves[name] = read_summary(Path(models["student"].path(step.storage)).parent).curve
-    return curves
+def _embedded_curves(step: Step, base: Models) -> dict[str, pl.DataFrame]:
+    """The loss curves of the embedded models, where they were trained here."""
+    embedded = [_folder(step, model) for model in base.values() if model.stored]
+    return read_curves(embedded[0]) if embedded else {}
+
+
+def _folder(step: Step, model: Model) -> Path:
+    """The folder that holds what training left beside a model."""
+    return Path(model.path(step.storage)).parent
 
 
 def _markdown(summary: pl.DataFrame) -> dg.MetadataValue:

@@ -1,4 +1,4 @@
-"""Seed prompts: which batches there are, the questions of each, what was wrong with the rest, and what is held out."""
+"""Seed prompts: which batches there are, the questions of each, what was wrong with the rest; what is held out."""
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -167,6 +167,32 @@ def held_out_questions(context: dg.AssetExecutionContext, steps: Steps) -> Itera
             questions,
             metadata={"questions by task": dict(questions["task"].value_counts(sort=True).rows())},
             checks=[schema_holds(questions, "held_out_questions")],
+        )
+
+
+@dg.asset(
+    group_name=_GROUP,
+    kinds=_KINDS,
+    owners=OWNERS,
+    code_version=SEEDS_VERSION,
+    io_manager_key="tables",
+    check_specs=[blocking(SCHEMA, "watched_questions")],
+)
+def watched_questions(
+    context: dg.AssetExecutionContext,
+    held_out_questions: pl.DataFrame,
+    benchmark_questions: pl.DataFrame,
+    steps: Steps,
+) -> Iterator[dg.MaterializeResult[pl.DataFrame]]:
+    """The questions that training is watched with: held out too, and none that checkpoints are scored on."""
+    with steps.open(context) as step:
+        scored = question_texts(held_out_questions, benchmark_questions)
+        wanted = step.profile.watched_prompts
+        questions = seeds.watched_questions(step.profile.seeds, wanted, scored, seed=step.profile.seed)
+        yield step.finish(
+            questions,
+            metadata={"wanted": wanted, "questions by task": dict(questions["task"].value_counts(sort=True).rows())},
+            checks=[schema_holds(questions, "watched_questions")],
         )
 
 

@@ -247,6 +247,7 @@ TABLES: dict[str, pl.Schema] = {
     "seed_overlaps": SEED_OVERLAPS,
     "seed_difficulty": SEED_DIFFICULTY,
     "held_out_questions": SEED_PROMPTS,
+    "watched_questions": SEED_PROMPTS,
     "benchmark_questions": BENCHMARK_QUESTIONS,
     "benchmark_quarantine": BENCHMARK_QUARANTINE,
     "thoughts": THOUGHTS,

@@ -23,6 +23,7 @@ def test_the_assets_of_the_paper_s_pipeline_are_there():
         "seed_overlaps",
         "seed_difficulty",
         "held_out_questions",
+        "watched_questions",
         "benchmark_questions",
         "benchmark_quarantine",
         "base_models",

@@ -71,6 +71,18 @@ def wilson(value: float, n: float, confidence: float) -> tuple[float, float]:
     return max(0.0, min(centre - half, value)), min(1.0, max(centre + half, value))
 
 
+def rise_bound(before: float, now: float, n: int, confidence: float) -> float:
+    """What the rise `now` - `before` of a rate is at least, in [-1, 1], at a one-sided `confidence` in (0.5, 1).
+
+    Both rates are in [0, 1], each seen in `n` > 0 answers. Newcombe's hybrid score interval (1998, Statistics in
+    Medicine 17, method 10): it holds where rates are 0 or 1. It takes the two sets of answers as independent, so it is
+    too low, never too high, where both are to the same questions.
+    """
+    low, _ = wilson(now, n, 2 * confidence - 1)
+    _, high = wilson(before, n, 2 * confidence - 1)
+    return now - before - math.hypot(now - low, high - before)
+
+
 def paired_difference(
     first: NDArray[np.float64], second: NDArray[np.float64], confidence: float, seed: int
 ) -> Estimate:

@@ -72,6 +72,11 @@ class Profile(Config):
         """The chosen ranks that the recipes ask for, without repeats, in a fixed order."""
         return tuple(sorted({recipe.chosen for recipe in self.recipes.values()}))
 
+    @property
+    def watched_prompts(self) -> int:
+        """The most questions that a training stage is watched with; 0 where none is watched."""
+        return max((stage.watch.prompts for stage in (self.sft, *self.recipes.values()) if stage.watch), default=0)
+
     def engine_of(self, model: Literal["generator", "critic", "student"]) -> EngineConfig:
         """How the text of one model is generated."""
         return self.engines.get(model, self.engine)

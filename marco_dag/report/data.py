@@ -95,15 +95,22 @@ def pairs_section(pairs: pl.DataFrame) -> Html:
     return section("Preference pairs", table(columns, rows))
 
 
-def training_section(curves: Mapping[str, pl.DataFrame]) -> Html:
-    """The loss curves of every stage that was trained."""
+def training_section(curves: Mapping[str, pl.DataFrame], watches: Mapping[str, pl.DataFrame]) -> Html:
+    """The loss curves of every stage that was trained, and what its watched questions showed."""
     drawn = {stage: curve for stage, curve in curves.items() if not curve.is_empty() and "step" in curve.columns}
     if not drawn:
         return section("Training", gap("No stage has been trained yet."))
     caption = (
         "Training loss of each stage. Losses of different stages are different objectives: do not compare heights."
     )
-    return section("Training", picture(inline_svg(pictures.losses(drawn), caption), caption))
+    parts = [picture(inline_svg(pictures.losses(drawn), caption), caption)]
+    if watches:
+        caption = (
+            "Sampled answers to a few held-out questions, asked again and again while each stage trained; none of them "
+            "is scored. Bars are 95% intervals over questions; the dotted line stands at the step that was kept."
+        )
+        parts.append(picture(inline_svg(pictures.watched(watches), caption), caption))
+    return section("Training", *parts)
 
 
 def _search_row(name: str, trees: pl.DataFrame, chains: pl.DataFrame) -> list[str]:

@@ -35,12 +35,14 @@ def write_report(
     trees: pl.DataFrame,
     pairs: pl.DataFrame,
     curves: Mapping[str, pl.DataFrame],
+    watches: Mapping[str, pl.DataFrame] | None = None,
     questions: pl.DataFrame | None = None,
 ) -> Path:
     """Write `report.html` into `folder` (made where it is missing) and return its path.
 
     The tables are those of `marco_dag.schemas`, `summary` is `marco_dag.evaluation.summarize(scores, …)`, `curves` maps
-    a stage to a frame with `step` and columns ending in "loss", and `questions` (`seed_id`, which may be the id of any
+    a stage to a frame with `step` and columns ending in "loss", `watches` a stage to its looks at the watched questions
+    (marco_dag.training.looks.WATCH), and `questions` (`seed_id`, which may be the id of any
     question, and `prompt`) lets the examples say what was asked. Any table may be empty and any checkpoint missing: the
     page shows the gap. Two calls with the same tables differ in the date only.
     """
@@ -55,7 +57,7 @@ def write_report(
         search_section(trees, chains),
         chains_section(profile, trees, chains),
         pairs_section(pairs),
-        training_section(curves),
+        training_section(curves, watches or {}),
         samples_section(chains, scores, _prompts(pairs, questions)),
     ]
     folder.mkdir(parents=True, exist_ok=True)

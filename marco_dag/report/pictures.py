@@ -13,6 +13,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from marco_dag.evaluation import ALL_BENCHMARKS
+from marco_dag.evaluation.intervals import wilson
 from marco_dag.report.checkpoints import rows_by_key
 from marco_dag.report.svg import COLOURS, in_report_style, new_figure
 
@@ -134,6 +135,45 @@ def losses(curves: Mapping[str, pl.DataFrame]) -> "Figure":
         axes.grid()
     for axes in grid[len(curves) :]:
         axes.remove()
+    return figure
+
+
+@in_report_style
+def watched(watches: Mapping[str, pl.DataFrame]) -> "Figure":
+    """What the looks at the watched questions showed while each stage trained, a line of two panels a stage.
+
+    Each frame has the columns of marco_dag.training.looks.WATCH. Bars are 95% Wilson intervals over the questions; the
+    dotted line stands at the step whose weights were kept.
+    """
+    lines, _ = _grid(len(watches), most_columns=1)
+    figure = new_figure(_WIDTH, 2.4 * lines)
+    for (stage, looks), (rates_axes, tokens_axes) in zip(
+        watches.items(), figure.subplots(lines, 2, squeeze=False), strict=True
+    ):
+        for name, label, colour in (("accuracy", "accuracy", "blue"), ("no_answer", "no answer", "orange")):
+            ends = [wilson(rate, n, 0.95) for rate, n in looks.select(name, "questions").iter_rows()]
+            low, high = 100 * np.array(ends).T
+            values = 100 * looks[name].to_numpy()
+            rates_axes.errorbar(
+                looks["step"],
+                values,
+                yerr=np.stack([values - low, high - values]),
+                color=COLOURS[colour],
+                linewidth=1.4,
+                elinewidth=0.8,
+                capsize=2,
+                label=label,
+            )
+        rates_axes.set_ylabel("% of questions")
+        rates_axes.legend(fontsize=8)
+        tokens_axes.plot(looks["step"], looks["tokens"], color=COLOURS["green"], linewidth=1.4)
+        tokens_axes.set_ylabel("tokens an answer, mean")
+        for axes in (rates_axes, tokens_axes):
+            axes.axvline(looks.filter("kept")["step"][0], color=COLOURS["grey"], linewidth=1, linestyle=":")
+            axes.set_title(stage)
+            axes.set_xlabel("optimizer step")
+            axes.set_ylim(bottom=0)
+            axes.grid()
     return figure
 
 

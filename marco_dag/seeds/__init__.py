@@ -12,6 +12,7 @@ from marco_dag.seeds.inbox import Inbox, InboxScan, SeedBatch, SkippedFile
 from marco_dag.seeds.reader import SeedFile, read_seed_file
 from marco_dag.seeds.screening import ScreenedSeeds, screen
 from marco_dag.seeds.sources import Sources, held_out_share_of, source_of
+from marco_dag.seeds.watched import watched_questions
 
 SEEDS_VERSION = "2"
 """Changes whenever the same configuration or file would give other rows."""
@@ -42,5 +43,6 @@ __all__ = [
     "read_seed_file",
     "screen",
     "source_of",
+    "watched_questions",
     "within_difficulty",
 ]

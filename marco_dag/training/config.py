@@ -19,6 +19,35 @@ class LoraConfig(Config):
     """Dropout on the adapters' input, in [0, 1)."""
 
 
+class WatchConfig(Config):
+    """The dial: while a stage trains, it answers a few held-out questions that are scored nowhere, again and again.
+
+    The answers are sampled, each question's with the same random numbers at every look.
+    """
+
+    prompts: int = Field(96, ge=16)
+    """Questions a look, ≥ 16: fewer cannot tell a climb from noise. Of all tasks in turn; see docs/training.md."""
+    every_steps: int = Field(20, ge=1)
+    """Optimizer steps between two looks, ≥ 1; there is one before the first step and one after the last, too."""
+    max_tokens: int = Field(1024, ge=1)
+    """Sampled tokens an answer may have, ≥ 1; a longer one is clipped and mostly gives no answer."""
+    temperature: float = Field(1.0, gt=0)
+    """Sampling temperature, > 0; a collapse shows at 1 before it shows in greedy decoding."""
+    max_live_sequences: int = Field(96, ge=1)
+    """Questions answered together, ≥ 1; fewer need less memory beside the training's."""
+    climb: float = Field(0.05, gt=0, lt=1)
+    """Rise of the no-answer rate over the lowest seen that counts as a climb, in (0, 1), if it is beyond the noise."""
+    confidence: float = Field(0.95, ge=0.5, lt=1)
+    """Chance, at least, that no look of a run with a steady no-answer rate is taken for a climb, in [0.5, 1)."""
+    action: Literal["stop", "lower", "none"] = "stop"
+    """What a climb does: `stop` ends the stage, `lower` lowers the learning rate, `none` only notes it."""
+    factor: float = Field(0.3, gt=0, lt=1)
+    """By what each climb multiplies the learning rate under `lower`, in (0, 1)."""
+    keep: Literal["best", "last"] = "best"
+    """Whose weights are saved: `last`, or `best`: the last, unless the run ends in a climb. Then those of the most
+    accurate look whose no-answer rate was not above the lowest seen, one-sided at `confidence`."""
+
+
 class StageConfig(Config):
     """What SFT and the second stage have in common."""
 
@@ -42,6 +71,8 @@ class StageConfig(Config):
     """Train in bfloat16 mixed precision."""
     max_loss_rise: float = Field(3.0, gt=1)
     """Training stops once the median loss of five steps is over this many times the first step's (or one nat), > 1."""
+    watch: WatchConfig | None = None
+    """Watch the no-answer rate while training, and act where it climbs; null: train to the end unwatched."""
 
     @model_validator(mode="after")
     def _micro_batches_are_equal(self) -> "StageConfig":

@@ -14,7 +14,7 @@ import polars as pl
 from marco_dag.errors import TrainingError
 from marco_dag.identity import JsonValue, digest_folder, digest_json
 from marco_dag.progress import progress
-from marco_dag.schemas import conform
+from marco_dag.schemas import conform, digest_frame
 from marco_dag.training.config import RecipeConfig, SftConfig, StageConfig
 from marco_dag.training.examples import pair_examples, sft_examples
 from marco_dag.training.rendering import check_tokenizer
@@ -35,13 +35,24 @@ _MakeExamples: TypeAlias = "Callable[[PreTrainedTokenizerBase], _Examples]"
 _Assemble: TypeAlias = "Callable[..., Trainer]"
 
 
-def train_sft(student: Path, cot_set: pl.DataFrame, config: SftConfig, *, seed: int, folder: Path) -> TrainingSummary:
+def train_sft(
+    student: Path,
+    cot_set: pl.DataFrame,
+    config: SftConfig,
+    *,
+    seed: int,
+    folder: Path,
+    watched: pl.DataFrame | None = None,
+) -> TrainingSummary:
     """Fine-tune the checkpoint in `student` on a CoT set (schemas.COT_SET) and save it to `folder/"model"`.
 
     Loss: −log π of the completion's tokens given the prompt, their mean over an optimizer step. The rows' order does
     not matter; `seed`, in [0, 2**31), decides the order of training and the adapters. The same arguments give the same
     weights, byte for byte on one machine. On a folder that a killed call left, training goes on from its last state and
     ends with the same losses; on a finished one the summary is read.
+
+    `config.watch` needs `watched`, questions (schemas.SEED_PROMPTS) that are neither trained on nor scored; the first
+    `config.watch.prompts` are asked.
 
     Raises TrainingError: nothing to train on, an unusable checkpoint or tokenizer, a folder that holds another
     training, a chat template that renders a prompt otherwise once an answer follows it; and, while it runs, a loss that
@@ -62,11 +73,20 @@ def train_sft(student: Path, cot_set: pl.DataFrame, config: SftConfig, *, seed: 
 
         return supervised_trainer(config, *model, **run)
 
-    arguments = _arguments("sft", student, rows, config, seed)
-    return _train("SFT", student, config, arguments, make_examples, assemble, seed=seed, folder=folder)
+    asked = _asked(config, watched)
+    arguments = _arguments("sft", student, rows, config, seed, asked)
+    return _train("SFT", student, config, arguments, make_examples, assemble, asked, seed=seed, folder=folder)
 
 
-def train_recipe(sft: Path, pairs: pl.DataFrame, recipe: RecipeConfig, *, seed: int, folder: Path) -> TrainingSummary:
+def train_recipe(
+    sft: Path,
+    pairs: pl.DataFrame,
+    recipe: RecipeConfig,
+    *,
+    seed: int,
+    folder: Path,
+    watched: pl.DataFrame | None = None,
+) -> TrainingSummary:
     """Train the checkpoint in `sft` on preference pairs (schemas.PREFERENCE_PAIRS) and save it to `folder/"model"`.
 
     Of `pairs`, those with `chosen_rank` equal to `recipe.chosen` are used. Loss, a mean over the pairs of an optimizer
@@ -95,8 +115,9 @@ def train_recipe(sft: Path, pairs: pl.DataFrame, recipe: RecipeConfig, *, seed: 
 
         return preference_trainer(recipe, *model, **run)
 
-    arguments = _arguments("recipe", sft, rows, recipe, seed)
-    return _train(recipe.description, sft, recipe, arguments, make_examples, assemble, seed=seed, folder=folder)
+    asked = _asked(recipe, watched)
+    arguments = _arguments("recipe", sft, rows, recipe, seed, asked)
+    return _train(recipe.description, sft, recipe, arguments, make_examples, assemble, asked, seed=seed, folder=folder)
 
 
 def _train(
@@ -106,6 +127,7 @@ def _train(
     arguments: Mapping[str, JsonValue],
     make_examples: _MakeExamples,
     assemble: _Assemble,
+    asked: pl.DataFrame | None,
     *,
     seed: int,
     folder: Path,
@@ -117,6 +139,7 @@ def _train(
 
     from marco_dag.training import models
     from marco_dag.training.trainers import ProgressBar
+    from marco_dag.training.watching import Watch
 
     start = time.perf_counter()
     with models.without_foreign_bars():
@@ -128,30 +151,50 @@ def _train(
             raise TrainingError(f"every example was dropped ({reasons}); raise max_tokens or mend the data")
         model = models.load_student(source, tokenizer, config.lora)
         trainer = assemble(model, tokenizer, examples, seed=seed, states=states)
+        watch = None
+        if config.watch is not None and asked is not None:
+            watch = Watch(config.watch, asked, tokenizer, seed=seed, states=states)
+            trainer.add_callback(watch)
         with progress(title, trainer.args.max_steps, "step") as bar:
             trainer.add_callback(ProgressBar(bar))
             state = last_whole_state(states)
             trainer.train(resume_from_checkpoint=str(state) if state else None)
+        looks = watch.finish(trainer.model, trainer.state) if watch else None
         models.save_student(trainer.model, tokenizer, models.stored_dtype(source), folder / "model")
     curve = _curve(trainer.state.log_history)
     summary = TrainingSummary(
-        steps=trainer.args.max_steps,
+        steps=trainer.state.global_step,
         tokens=int(curve["tokens"].sum()),
         examples=len(examples),
         seconds=time.perf_counter() - start,
         curve=curve,
         dropped=dropped,
+        watch=looks,
+        stopped=watch.why_stopped(trainer.state) if watch else None,
     )
     write_summary(summary, arguments, folder)
     drop_states(folder)
     return summary
 
 
-def _arguments(stage: str, source: Path, rows: pl.DataFrame, config: StageConfig, seed: int) -> dict[str, JsonValue]:
+def _asked(config: StageConfig, watched: pl.DataFrame | None) -> pl.DataFrame | None:
+    """The questions that are asked while training; None where nobody watches."""
+    if config.watch is None:
+        return None
+    if watched is None or watched.is_empty():
+        raise TrainingError(
+            "watch: there is no question to watch; give some (a profile's come from seeds.tasks), or set watch to null"
+        )
+    return conform(watched, "watched_questions").head(config.watch.prompts)
+
+
+def _arguments(
+    stage: str, source: Path, rows: pl.DataFrame, config: StageConfig, seed: int, asked: pl.DataFrame | None
+) -> dict[str, JsonValue]:
     """What decides the weights, as recorded in a training's folder."""
     if not source.is_dir():
         raise TrainingError(f"{source}: no such folder; give a checkpoint in Hugging Face format")
-    return {
+    arguments: dict[str, JsonValue] = {
         "stage": stage,
         "version": TRAINING_VERSION,
         "checkpoint": digest_folder(source),
@@ -159,6 +202,7 @@ def _arguments(stage: str, source: Path, rows: pl.DataFrame, config: StageConfig
         "config": config.model_dump(mode="json", exclude={"description", "candidate"}),
         "seed": seed,
     }
+    return arguments if asked is None else {**arguments, "watched": digest_frame(asked)}
 
 
 def _curve(history: Sequence[Mapping[str, float]]) -> pl.DataFrame:

@@ -1,4 +1,4 @@
-"""What a finished training leaves behind beside the model: `training.json` and `curve.parquet`."""
+"""What a finished training leaves behind beside the model: `training.json`, `curve.parquet`, `watch.parquet`."""
 
 import json
 from collections.abc import Mapping
@@ -13,6 +13,7 @@ from marco_dag.identity import JsonValue
 
 _SUMMARY = "training.json"
 _CURVE = "curve.parquet"
+_WATCH = "watch.parquet"
 
 
 @dataclass(frozen=True, eq=False)
@@ -20,7 +21,7 @@ class TrainingSummary:
     """How a training went."""
 
     steps: int
-    """Optimizer steps."""
+    """Optimizer steps taken."""
     tokens: int
     """Tokens that went through the model forward and backward, prompts included, padding not."""
     examples: int
@@ -35,6 +36,10 @@ class TrainingSummary:
     """
     dropped: dict[str, int]
     """Reason → examples that were left out before training."""
+    watch: pl.DataFrame | None = None
+    """One row a look at the watched questions (marco_dag.training.looks.WATCH); None where nobody watched."""
+    stopped: str | None = None
+    """Why training ended before its last step, and what to do; None where it did not."""
 
 
 def write_summary(summary: TrainingSummary, arguments: Mapping[str, JsonValue], folder: Path) -> None:
@@ -43,12 +48,15 @@ def write_summary(summary: TrainingSummary, arguments: Mapping[str, JsonValue], 
     `arguments` is what the training was called with, for `read_arguments`.
     """
     summary.curve.write_parquet(folder / _CURVE)
+    if summary.watch is not None:
+        summary.watch.write_parquet(folder / _WATCH)
     record = {
         "steps": summary.steps,
         "tokens": summary.tokens,
         "examples": summary.examples,
         "seconds": summary.seconds,
         "dropped": summary.dropped,
+        "stopped": summary.stopped,
         "arguments": dict(arguments),
     }
     partial = folder / f"{_SUMMARY}.partial"
@@ -66,6 +74,8 @@ def read_summary(folder: Path) -> TrainingSummary:
         seconds=record["seconds"],
         curve=pl.read_parquet(folder / _CURVE),
         dropped=record["dropped"],
+        watch=pl.read_parquet(folder / _WATCH) if (folder / _WATCH).is_file() else None,
+        stopped=record.get("stopped"),
     )
 
 

@@ -20,13 +20,14 @@ from trl import DPOTrainer, SFTTrainer
 from marco_dag.errors import TrainingError
 from marco_dag.progress import Progress, progress
 from marco_dag.training.config import RecipeConfig, StageConfig
+from marco_dag.training.looks import Look
 from marco_dag.training.objectives import joint_terms, next_token_mask, pair_log_probs, sft_loss
 from marco_dag.training.order import LengthGroupedOrder
 from marco_dag.training.soundness import fault_of_step, last_sound_state
 
 
 class ProgressBar(TrainerCallback):
-    """Shows optimizer steps and their loss on the house's bar."""
+    """Shows optimizer steps and their loss on the house's bar, and the no-answer rate where it is watched."""
 
     def __init__(self, bar: Progress) -> None:
         self._bar = bar
@@ -43,13 +44,16 @@ class ProgressBar(TrainerCallback):
     def on_log(  # noqa: D102
         self,
         args: TrainingArguments,  # noqa: ARG002
-        state: TrainerState,  # noqa: ARG002
+        state: TrainerState,
         control: TrainerControl,  # noqa: ARG002
         logs: Mapping[str, float] | None = None,
         **_: object,
     ) -> None:
         if logs and "loss" in logs:
-            self._bar.advance(loss=f"{logs['loss']:.3f}")
+            fields: dict[str, Any] = {"loss": f"{logs['loss']:.3f}"}
+            if looks := Look.all_from_log(state.log_history):
+                fields["no_answer"] = f"{looks[-1].no_answer_rate:.1%}"
+            self._bar.advance(**fields)
 
 
 class _StageTrainer:

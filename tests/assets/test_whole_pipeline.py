@@ -48,6 +48,7 @@ def test_every_table_is_there_with_its_schema_and_not_empty(finished):
     partitions = {
         "seed_batches": [None],
         "held_out_questions": [None],
+        "watched_questions": [None],
         "benchmark_questions": [None],
         "benchmark_quarantine": [None],
         "scores": finished.profile.checkpoints,
@@ -74,6 +75,16 @@ def test_no_prompt_that_was_trained_on_is_held_out(finished):
         prompts = set(finished.table(table, "generated")["prompt"])
         assert not prompts & held_out
         assert not any(is_held_out(prompt, share) for prompt in prompts)
+
+
+def test_no_question_that_training_was_watched_with_is_scored_or_trained_on(finished):
+    watched = set(finished.table("watched_questions")["prompt"])
+    assert len(watched) == finished.profile.watched_prompts == 16
+    assert not watched & set(finished.table("held_out_questions")["prompt"])
+    assert not watched & set(finished.table("seed_prompts", "generated")["prompt"])
+    for checkpoint in finished.profile.checkpoints:
+        asked = set(finished.table("scores", checkpoint)["question_id"])
+        assert not asked & set(finished.table("watched_questions")["seed_id"])
 
 
 def test_every_checkpoint_answers_every_question_greedily_and_sampled(finished):
@@ -107,6 +118,7 @@ def test_the_web_ui_gets_counts_curves_and_samples(finished):
         told[asset] = {name: value.value for name, value in record.asset_materialization.metadata.items()}
     assert told["sft_checkpoint"]["loss"].startswith("![](data:image/png;base64,")
     assert told["sft_checkpoint"]["trained on"]["generated"]["rows"] == finished.table("cot_set", "generated").height
+    assert told["sft_checkpoint"]["watched"].startswith("![](data:image/png;base64,")
     assert told["chains"]["lengths"].startswith("![](data:image/png;base64,")
     assert told["chains"]["dagster/row_count"] == finished.table("chains", "generated").height
     assert told["mcts_trees"]["sampled tokens"] == finished.table("trees", "generated")["tokens"].sum()

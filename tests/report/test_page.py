@@ -165,3 +165,11 @@ def test_text_is_escaped_and_markup_is_not():
     assert html("<b>") == "&lt;b&gt;"
     assert element("p", "<b>", Html("<i></i>"), class_='a"b') == '<p class="a&quot;b">&lt;b&gt;<i></i></p>'
     assert "<td>&lt;1</td>" in table(["a", "b"], [["row", "<1"]])
+
+
+def test_what_was_watched_stands_under_the_losses(run, tmp_path):
+    columns = ("step", "questions", "no_answer", "accuracy", "tokens")
+    looks = pl.DataFrame([(0, 96, 0.0, 0.4, 40.0), (10, 96, 0.1, 0.5, 45.0)], schema=columns, orient="row")
+    page = page_of(tmp_path / "watched", run, watches={"sft": looks.with_columns(kept=pl.col("step") == 10)})
+    assert "the dotted line stands at the step that was kept" in page
+    assert page.count("<figure") == page_of(tmp_path / "not", run).count("<figure") + 1

@@ -72,3 +72,20 @@ def test_losses_draw_every_loss_of_a_stage():
 def test_nothing_to_draw_is_an_error(draw, run):
     with pytest.raises(ValueError, match="nothing to draw"):
         draw(run)
+
+
+def test_looks_are_drawn_with_their_intervals_and_the_step_that_was_kept():
+    looks = pl.DataFrame(
+        {
+            "step": [0, 10, 20], "questions": [96] * 3, "no_answer": [0.0, 0.02, 0.3], "accuracy": [0.4, 0.5, 0.3],
+            "tokens": [40.0, 45.0, 90.0], "kept": [False, True, False],
+        }
+    )  # fmt: skip
+    rates, tokens = pictures.watched({"plain-dpo": looks}).axes
+    accuracy, no_answer = rates.containers
+    assert [accuracy.get_label(), no_answer.get_label()] == ["accuracy", "no answer"]
+    assert no_answer.lines[0].get_ydata() == pytest.approx([0, 2, 30])
+    bar = no_answer.lines[2][0].get_segments()[0]
+    assert bar[:, 1] == pytest.approx([0, 3.85], abs=0.01)  # Wilson's 95% of 0 in 96
+    assert tokens.lines[0].get_ydata() == pytest.approx([40, 45, 90])
+    assert rates.lines[-1].get_xdata() == tokens.lines[-1].get_xdata() == [10, 10]

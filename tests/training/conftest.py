@@ -159,6 +159,33 @@ def pairs(sums) -> pl.DataFrame:
     return pair_frame(sums)
 
 
+@pytest.fixture(scope="session")
+def answering(tmp_path_factory, student, cot_set) -> Path:
+    """A checkpoint folder: the student after it has learnt to close with an answer, right or wrong."""
+    from marco_dag.training import SftConfig, train_sft
+
+    folder = tmp_path_factory.mktemp("answering")
+    train_sft(student, cot_set, SftConfig(learning_rate=1e-2, epochs=60, batch_size=8), seed=0, folder=folder)
+    return folder / "model"
+
+
+@pytest.fixture(scope="session")
+def watched() -> pl.DataFrame:
+    """24 sums that no training set here holds."""
+    sums = [(number, number % 7, number % 9) for number in range(50, 74)]
+    return pl.DataFrame(
+        [
+            {
+                "seed_id": f"watched-{number}", "task": "arithmetic", "prompt": f"{number}: {first}+{second}?",
+                "reference": f'{{"answer":{first + second}}}', "source": "generated", "split": "held_out",
+                "batch": "generated",
+            }
+            for number, first, second in sums
+        ],
+        schema=schemas.SEED_PROMPTS,
+    )  # fmt: skip
+
+
 @pytest.fixture
 def move_away(new_model):
     """A function (model) that moves a policy away from its reference, which was taken when the trainer was built."""
