@@ -3,7 +3,7 @@
 import contextlib
 import math
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +11,13 @@ import torch
 from peft import LoraConfig as PeftLoraConfig
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from trl import DPOConfig, SFTConfig
+from trl.trainer.sft_trainer import DataCollatorForLanguageModeling
 
 from marco_dag.training.batches import PairCollator, pair_dataset, sft_dataset
 from marco_dag.training.config import RecipeConfig, SftConfig, StageConfig
 from marco_dag.training.examples import PairExample, SftExample
+from marco_dag.training.order import ExampleOrder, LengthGroupedOrder, TreeGroupedOrder, group_batches
+from marco_dag.training.packing import PackedCollator, add_packed_forward, attention_tokens, check_packable
 from marco_dag.training.soundness import WINDOW
 from marco_dag.training.trainers import PreferenceTrainer, SupervisedTrainer
 
@@ -40,6 +43,7 @@ def supervised_trainer(
     states: Path,
 ) -> SupervisedTrainer:
     """The trainer of the first stage."""
+    collator = DataCollatorForLanguageModeling(tokenizer.pad_token_id)
     with _without_pefts_deprecated_question():
         return SupervisedTrainer(
             model=model,
@@ -50,8 +54,9 @@ def supervised_trainer(
             ),
             train_dataset=sft_dataset(examples),
             processing_class=tokenizer,
+            data_collator=_packed(collator, config, model, measured=True),
             peft_config=_adapters(config),
-            lengths=[example.tokens for example in examples],
+            order=_order(config, examples, seed),
             ids=[example.id for example in examples],
             config=config,
         )
@@ -72,6 +77,11 @@ def preference_trainer(
     is the recipe's choice and stays.
     """
     _disable_dropout(model)
+    collator = PairCollator(
+        tokenizer.pad_token_id,
+        mask_prefix=recipe.prefix_masking != "none",
+        chosen_only=recipe.preference_weight == 0,
+    )
     with _without_pefts_deprecated_question():
         return PreferenceTrainer(
             recipe=recipe,
@@ -85,13 +95,10 @@ def preference_trainer(
             ),
             train_dataset=pair_dataset(examples, recipe.label_smoothing if recipe.smoothing_from == "pair" else None),
             processing_class=tokenizer,
-            data_collator=PairCollator(
-                tokenizer.pad_token_id,
-                mask_prefix=recipe.prefix_masking != "none",
-                chosen_only=recipe.preference_weight == 0,
-            ),
+            data_collator=_packed(collator, recipe, model, measured=False),
             peft_config=_adapters(recipe),
-            lengths=[example.tokens for example in examples],
+            order=_order(recipe, examples, seed),
+            reference_batches=_reference_batches(recipe, examples),
             ids=[example.id for example in examples],
         )
 
@@ -123,6 +130,33 @@ def _arguments(config: StageConfig, examples: int, seed: int, states: Path) -> d
         "report_to": "none",
         "disable_tqdm": True,
     }
+
+
+def _packed(
+    collator: Callable[..., dict[str, Any]], config: StageConfig, model: PreTrainedModel, *, measured: bool
+) -> Callable[..., dict[str, Any]]:
+    """`collator`, and `model`, made ready for packed rows where `config` asks for them."""
+    if config.packing == "none":
+        return collator
+    check_packable(model.config)
+    add_packed_forward(model, config.forward_tokens, measured=measured)
+    return PackedCollator(collator, config.row_tokens, attention_tokens(model.config))
+
+
+def _order(config: StageConfig, examples: Sequence[SftExample] | Sequence[PairExample], seed: int) -> ExampleOrder:
+    if config.packing == "none":
+        return LengthGroupedOrder([example.tokens for example in examples], config.batch_size, seed)
+    return TreeGroupedOrder([tuple(example.prompt) for example in examples], config.batch_size, seed)
+
+
+def _reference_batches(recipe: RecipeConfig, examples: Sequence[PairExample]) -> list[list[int]]:
+    """Which pairs go through the reference together: those of like length, or, packed, those of one prompt."""
+    lengths = [example.tokens for example in examples]
+    size = recipe.batch_size // recipe.gradient_accumulation
+    if recipe.packing == "none":
+        by_length = sorted(range(len(examples)), key=lengths.__getitem__)
+        return [by_length[start : start + size] for start in range(0, len(by_length), size)]
+    return group_batches([tuple(example.prompt) for example in examples], size)
 
 
 def _disable_dropout(model: torch.nn.Module) -> None:

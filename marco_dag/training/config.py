@@ -73,6 +73,12 @@ class StageConfig(Config):
     """Training stops once the median loss of five steps is over this many times the first step's (or one nat), > 1."""
     watch: WatchConfig | None = None
     """Watch the no-answer rate while training, and act where it climbs; null: train to the end unwatched."""
+    packing: Literal["tree", "none"] = "tree"
+    """`tree` computes a prefix that examples of a step share once, and puts examples of one prompt into one step."""
+    row_tokens: int = Field(4096, ge=1)
+    """Packed tokens a row at most, ≥ 1; a larger tree is cut, its stem repeated. Only a longer example exceeds it."""
+    forward_tokens: int = Field(32768, ge=1)
+    """Packed tokens in memory at once at most, ≥ 1; a micro-batch of more is computed in parts, each of them twice."""
 
     @model_validator(mode="after")
     def _micro_batches_are_equal(self) -> "StageConfig":

@@ -1,8 +1,9 @@
 """TRL's trainers, made exact, repeatable and quiet.
 
-What is TRL's: the loop, the optimizer, states, LoRA, the fused LM head. What is ours: the second stage's loss
-(`marco_dag.training.objectives`), the order of the examples, the reference log-probabilities, what is logged, and that
-a broken loss stops the run. Neither trainer evaluates; scores are `marco_dag.evaluation`'s.
+What is TRL's: the loop, the optimizer, states, LoRA, the fused LM head of padded batches. What is ours: the packed
+forward (`marco_dag.training.packing`), the second stage's loss (`marco_dag.training.objectives`), the order of the
+examples, the reference log-probabilities, what is logged, and that a broken loss stops the run. Neither trainer
+evaluates; scores are `marco_dag.evaluation`'s.
 """
 
 import contextlib
@@ -22,7 +23,8 @@ from marco_dag.progress import Progress, progress
 from marco_dag.training.config import RecipeConfig, StageConfig
 from marco_dag.training.looks import Look
 from marco_dag.training.objectives import joint_terms, next_token_mask, pair_log_probs, sft_loss
-from marco_dag.training.order import LengthGroupedOrder
+from marco_dag.training.order import ExampleOrder
+from marco_dag.training.packing import PACKED, PathScores
 from marco_dag.training.soundness import fault_of_step, last_sound_state
 
 
@@ -59,20 +61,19 @@ class ProgressBar(TrainerCallback):
 class _StageTrainer:
     """What both stages have in common; stands before TRL's trainer among the bases.
 
-    `lengths`, `ids`: tokens and row id of each example, in the order of the data set.
+    `order`: of the examples, by their places in the data set; `ids`: the row id of each example.
     """
 
-    def __init__(self, *, lengths: Sequence[int], ids: Sequence[str], config: StageConfig, **trainer: Any) -> None:  # noqa: ANN401
-        self._lengths = lengths
+    def __init__(self, *, order: ExampleOrder, ids: Sequence[str], config: StageConfig, **trainer: Any) -> None:  # noqa: ANN401
+        self._order = order
         self._ids = ids
-        self._batch_size = config.batch_size
         self._max_loss_rise = config.max_loss_rise
         self._step_sums: defaultdict[str, Tensor | float] = defaultdict(float)
         super().__init__(**trainer)
         self.remove_callback(PrinterCallback)  # type: ignore[attr-defined]
 
-    def _get_train_sampler(self, train_dataset: Dataset | None = None) -> LengthGroupedOrder:  # noqa: ARG002
-        return LengthGroupedOrder(self._lengths, self._batch_size, self.args.seed)  # type: ignore[attr-defined]
+    def _get_train_sampler(self, train_dataset: Dataset | None = None) -> ExampleOrder:  # noqa: ARG002
+        return self._order
 
     def training_step(self, model: torch.nn.Module, inputs: dict[str, Tensor], *rest: Any) -> Tensor:  # noqa: ANN401
         self._step_sums["tokens"] += inputs["attention_mask"].sum()
@@ -113,17 +114,42 @@ class _StageTrainer:
 class SupervisedTrainer(_StageTrainer, SFTTrainer):
     """SFT: −log π(completion|prompt), a mean over the completion tokens of the whole optimizer step."""
 
+    def compute_loss(
+        self,
+        model: torch.nn.Module,
+        inputs: dict[str, Any],
+        return_outputs: bool = False,
+        num_items_in_batch: Tensor | int | None = None,
+    ) -> Tensor:
+        """The micro-batch's share of the step's mean over tokens: TRL's loss, of packed rows or of a padded batch."""
+        if return_outputs:
+            raise NotImplementedError("no logits are built, so there are no outputs to return")
+        labels = inputs["labels"]
+        scores = _score(model, inputs, labels)
+        tokens = (labels[:, 1:] != -100).sum() if num_items_in_batch is None else num_items_in_batch
+        for metric, name in (("entropy", "entropy"), ("mean_token_accuracy", "is_top1")):
+            self._step_sums[metric] += scores[name].detach().sum() / tokens
+        return -scores.log_probs.sum() / tokens
+
 
 class PreferenceTrainer(_StageTrainer, DPOTrainer):
     """The second stage: w·L_pref + α·L_SFT(chosen), a mean over the pairs of the whole optimizer step.
 
     With w = 0 the rejected side is never computed and no reference is needed; batches and their order stay the same.
+    `reference_batches`: the examples as they go through the reference together, by their places in the data set.
     """
 
     loss_is_scaled_for_ga = True
 
-    def __init__(self, *, recipe: RecipeConfig, **trainer: Any) -> None:  # noqa: ANN401
+    def __init__(
+        self,
+        *,
+        recipe: RecipeConfig,
+        reference_batches: Sequence[Sequence[int]],
+        **trainer: Any,  # noqa: ANN401
+    ) -> None:
         self._recipe = recipe
+        self._reference_batches = reference_batches
         super().__init__(config=recipe, **trainer)
 
     def _prepare_dataset(self, dataset: Dataset, *_: object) -> Dataset:
@@ -136,8 +162,6 @@ class PreferenceTrainer(_StageTrainer, DPOTrainer):
         """
         if self._recipe.preference_weight == 0:
             return dataset
-        by_length = sorted(range(len(dataset)), key=lambda index: self._lengths[index])
-        size = self.args.per_device_train_batch_size
         reference = torch.zeros(len(dataset), 2)
         training = self.model.training
         self.model.eval()
@@ -147,11 +171,10 @@ class PreferenceTrainer(_StageTrainer, DPOTrainer):
             self.model.disable_adapter() if self._recipe.lora else contextlib.nullcontext(),
             progress("reference log-probabilities", len(dataset), "pair") as bar,
         ):
-            for start in range(0, len(by_length), size):
-                indices = by_length[start : start + size]
+            for indices in self._reference_batches:
                 batch = self._prepare_inputs(self.data_collator([dataset[index] for index in indices]))
                 sides = pair_log_probs(
-                    _log_probs(self.model, batch),
+                    _completion_log_probs(self.model, batch),
                     next_token_mask(batch["preference_mask"]),
                     length_normalised=self._recipe.length_normalised,
                     ld_alpha=self._recipe.ld_alpha,
@@ -188,7 +211,7 @@ class PreferenceTrainer(_StageTrainer, DPOTrainer):
         if return_outputs:
             raise NotImplementedError("no logits are built, so there are no outputs to return")
         imitated = inputs["preference_mask" if self._recipe.prefix_masking == "dpo+sft" else "completion_mask"]
-        log_probs = _log_probs(model, inputs)  # [rows, T-1]
+        log_probs = _completion_log_probs(model, inputs)  # [rows, T-1]
         share = 1 / (num_items_in_batch or self._get_num_items_in_batch([inputs], log_probs.device))
         if self._recipe.preference_weight == 0:
             sft = sft_loss(log_probs, next_token_mask(imitated))  # [P]
@@ -226,9 +249,17 @@ class PreferenceTrainer(_StageTrainer, DPOTrainer):
             self._step_sums[name] += values.detach().sum() * share
 
 
-def _log_probs(model: torch.nn.Module, batch: Mapping[str, Tensor]) -> Tensor:
-    """Next-token log-probabilities [rows, T−1], float32, 0 outside the completions; by TRL's fused head."""
+def _completion_log_probs(model: torch.nn.Module, batch: Mapping[str, Any]) -> Tensor:
+    """Next-token log-probabilities [rows, T−1] of a batch of pairs, float32, 0 outside the completions."""
     labels = batch["input_ids"].masked_fill(batch["completion_mask"] == 0, -100)
+    return _score(model, batch, labels).log_probs
+
+
+def _score(model: torch.nn.Module, batch: Mapping[str, Any], labels: Tensor) -> PathScores:
+    """The scores of the `labels` [rows, T] that are not −100: from packed rows, or from padded ones by TRL's head."""
+    if PACKED in batch:
+        scores: PathScores = model(packed=batch[PACKED])
+        return scores
     output = model(
         input_ids=batch["input_ids"],
         attention_mask=batch["attention_mask"],
@@ -236,5 +267,4 @@ def _log_probs(model: torch.nn.Module, batch: Mapping[str, Tensor]) -> Tensor:
         use_cache=False,
         fused_lm_head=True,
     )
-    log_probs: Tensor = output.log_probs
-    return log_probs
+    return PathScores(output.log_probs, output.entropy, output.is_top1)
