@@ -25,7 +25,7 @@ from marco_dag.training import (
 
 WATCH = WatchConfig(prompts=24, every_steps=4, max_tokens=40)
 SFT = SftConfig(learning_rate=3e-3, epochs=8, batch_size=8, max_tokens=128, watch=WATCH)  # 40 chains: 40 steps
-DPO = RecipeConfig(description="plain DPO", learning_rate=1e-2, epochs=8, batch_size=8, max_tokens=128, watch=WATCH)
+DPO = RecipeConfig(description="plain DPO", learning_rate=3e-2, epochs=8, batch_size=8, max_tokens=128, watch=WATCH)
 
 
 def watch(config, **fields):
