@@ -48,7 +48,7 @@ def sft_checkpoint(
         key: dict[str, JsonValue] = {
             "student": student.digest,
             "cot_set": digest_frame(examples),
-            "config": config.model_dump(mode="json"),
+            "config": config.deciding(),
             "seed": seed,
             "code": TRAINING_VERSION,
         }
@@ -86,7 +86,7 @@ def dpo_checkpoint(
         key: dict[str, JsonValue] = {
             "sft": sft.digest,
             "pairs": digest_frame(pairs),
-            "recipe": recipe.model_dump(mode="json", exclude={"description", "candidate"}),
+            "recipe": recipe.deciding(),
             "seed": seed,
             "code": TRAINING_VERSION,
         }

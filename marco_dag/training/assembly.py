@@ -8,13 +8,13 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from peft import LoraConfig as PeftLoraConfig
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from trl import DPOConfig, SFTConfig
 
 from marco_dag.training.batches import PairCollator, pair_dataset, sft_dataset
 from marco_dag.training.config import RecipeConfig, SftConfig, StageConfig
 from marco_dag.training.examples import PairExample, SftExample
+from marco_dag.training.models import adapters
 from marco_dag.training.trainers import PreferenceTrainer, SupervisedTrainer
 
 _OPTIMIZER = {
@@ -49,7 +49,7 @@ def supervised_trainer(
             ),
             train_dataset=sft_dataset(examples),
             processing_class=tokenizer,
-            peft_config=_adapters(config),
+            peft_config=adapters(config.lora) if config.lora else None,
             lengths=[example.tokens for example in examples],
             batch_size=config.batch_size,
         )
@@ -88,7 +88,7 @@ def preference_trainer(
                 mask_prefix=recipe.prefix_masking == "dpo",
                 chosen_only=recipe.preference_weight == 0,
             ),
-            peft_config=_adapters(recipe),
+            peft_config=adapters(recipe.lora) if recipe.lora else None,
             lengths=[example.tokens for example in examples],
         )
 
@@ -100,13 +100,15 @@ def _arguments(config: StageConfig, examples: int, seed: int, states: Path) -> d
         "output_dir": str(states),
         "seed": seed,
         "max_steps": steps,
-        "per_device_train_batch_size": config.batch_size // config.gradient_accumulation,
+        "per_device_train_batch_size": config.micro_batch(_ranks()),
         "gradient_accumulation_steps": config.gradient_accumulation,
         "learning_rate": config.learning_rate,
         "warmup_steps": math.ceil(config.warmup_share * steps),
         "bf16": config.bf16,
         "use_cpu": not torch.accelerator.is_available(),
-        "activation_checkpointing": False,
+        "activation_checkpointing": config.activation_checkpointing,
+        # Every weight that is trained is in every loss.
+        "ddp_find_unused_parameters": False,
         "save_strategy": "steps",
         "save_steps": config.checkpoint_every,
         "save_total_limit": 2,
@@ -121,6 +123,10 @@ def _arguments(config: StageConfig, examples: int, seed: int, states: Path) -> d
     }
 
 
+def _ranks() -> int:
+    return torch.distributed.get_world_size() if torch.distributed.is_initialized() else 1
+
+
 def _disable_dropout(model: torch.nn.Module) -> None:
     # TRL's own function knows the Dropout modules alone; attention's dropout is a number that its modules hold.
     for module in model.modules():
@@ -128,18 +134,6 @@ def _disable_dropout(model: torch.nn.Module) -> None:
             module.p = 0.0
         elif hasattr(module, "attention_dropout"):
             module.attention_dropout = 0.0  # type: ignore[assignment]
-
-
-def _adapters(config: StageConfig) -> PeftLoraConfig | None:
-    if config.lora is None:
-        return None
-    return PeftLoraConfig(
-        r=config.lora.rank,
-        lora_alpha=config.lora.alpha,
-        lora_dropout=config.lora.dropout,
-        target_modules="all-linear",
-        task_type="CAUSAL_LM",
-    )
 
 
 @contextlib.contextmanager

@@ -1,27 +1,36 @@
 """TRL's trainers, made exact, repeatable and quiet.
 
-What is TRL's: the loop, the optimizer, states, LoRA, the fused LM head. What is ours: the second stage's loss
-(`marco_dag.training.objectives`), the order of the examples, the reference log-probabilities, what is logged, and that
-a loss that is no number stops the run. Neither trainer evaluates; scores are `marco_dag.evaluation`'s.
+What is TRL's: the loop, the optimizer, states, LoRA, the fused LM head. What is ours: the losses' normalisation, the
+second stage's loss (`marco_dag.training.objectives`), the order of the examples and how ranks share them, the reference
+log-probabilities, what is logged, and that a loss that is no number stops the run. Neither trainer evaluates; scores
+are `marco_dag.evaluation`'s.
 """
 
 import contextlib
 import math
+from abc import abstractmethod
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
+from accelerate.data_loader import prepare_data_loader
 from datasets import Dataset
 from torch import Tensor
+from torch.utils.data import DataLoader
 from transformers import PrinterCallback, TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 from trl import DPOTrainer, SFTTrainer
 
 from marco_dag.errors import TrainingError
 from marco_dag.progress import Progress, progress
 from marco_dag.training.config import RecipeConfig
+from marco_dag.training.dealing import DealtBatches
 from marco_dag.training.objectives import joint_terms, next_token_mask, sequence_log_prob, sft_loss
 from marco_dag.training.order import LengthGroupedOrder
+from marco_dag.training.sharding import ShardedStates
+
+_NOTHING = "weighs_nothing"
+"""Marks the batch of a rank that was dealt no example: computed, because ranks move together, and left out."""
 
 
 class ProgressBar(TrainerCallback):
@@ -51,11 +60,16 @@ class ProgressBar(TrainerCallback):
             self._bar.advance(loss=f"{logs['loss']:.3f}")
 
 
-class _StageTrainer:
+class _StageTrainer(ShardedStates):
     """What both stages have in common; stands before TRL's trainer among the bases.
 
     `lengths`: tokens of each example, in the order of the data set; `batch_size`: examples an optimizer step.
+
+    A loss is a mean over the items (tokens, pairs) of the whole optimizer step, over its micro-batches and all ranks:
+    each micro-batch is divided by the step's items, and multiplied by the ranks, whose gradients are averaged.
     """
+
+    loss_is_scaled_for_ga = True
 
     def __init__(self, *, lengths: Sequence[int], batch_size: int, **trainer: Any) -> None:  # noqa: ANN401
         self._lengths = lengths
@@ -64,13 +78,77 @@ class _StageTrainer:
         super().__init__(**trainer)
         self.remove_callback(PrinterCallback)  # type: ignore[attr-defined]
 
-    def _get_train_sampler(self, train_dataset: Dataset | None = None) -> LengthGroupedOrder:  # noqa: ARG002
-        return LengthGroupedOrder(self._lengths, self._batch_size, self.args.seed)  # type: ignore[attr-defined]
+    @abstractmethod
+    def _items(self, batch: Mapping[str, Tensor]) -> int:
+        """What the loss is a mean over: how many of them `batch` holds."""
+
+    @abstractmethod
+    def _item_sums(self, model: torch.nn.Module, batch: dict[str, Tensor]) -> tuple[Tensor, dict[str, Tensor]]:
+        """The loss, and each of the stage's own metrics, summed over the items of `batch`; scalars."""
+
+    def get_train_dataloader(self) -> DataLoader[dict[str, Tensor]]:
+        """The micro-batches of this rank in the order of training."""
+        args = self.args  # type: ignore[attr-defined]
+        order = LengthGroupedOrder(self._lengths, self._batch_size, args.seed)
+        batches = DealtBatches(
+            order, args.per_device_train_batch_size, rank=args.process_index, ranks=max(args.world_size, 1)
+        )
+        loader: DataLoader[dict[str, Tensor]] = DataLoader(
+            self.train_dataset,  # type: ignore[attr-defined]
+            batch_sampler=batches,
+            collate_fn=self._collate,
+            pin_memory=args.dataloader_pin_memory,
+        )
+        # One process as far as accelerate is concerned: the batches are dealt already.
+        return prepare_data_loader(loader, args.device, num_processes=1, process_index=0, put_on_device=True)
+
+    def _collate(self, rows: list[dict[str, Any]]) -> dict[str, Any]:
+        if rows:
+            return self.data_collator(rows)  # type: ignore[attr-defined, no-any-return]
+        shortest = min(range(len(self._lengths)), key=self._lengths.__getitem__)
+        batch = self.data_collator([self.train_dataset[shortest]])  # type: ignore[attr-defined]
+        return batch | {_NOTHING: True}
+
+    def _get_num_items_in_batch(self, batch_samples: list[dict[str, Tensor]], device: torch.device) -> int:
+        """The items of the whole optimizer step, over its micro-batches and all ranks."""
+        items = sum(self._items(batch) for batch in batch_samples if _NOTHING not in batch)
+        return int(self._over_ranks([items], device)[0])
 
     def training_step(self, model: torch.nn.Module, inputs: dict[str, Tensor], *rest: Any) -> Tensor:  # noqa: ANN401
-        self._step_sums["tokens"] += inputs["attention_mask"].sum()
+        if _NOTHING not in inputs:
+            self._step_sums["tokens"] += inputs["attention_mask"].sum()
         loss: Tensor = super().training_step(model, inputs, *rest)  # type: ignore[misc]
         return loss
+
+    def compute_loss(
+        self,
+        model: torch.nn.Module,
+        inputs: dict[str, Tensor],
+        return_outputs: bool = False,
+        num_items_in_batch: int | None = None,
+    ) -> Tensor:
+        """The micro-batch's share of the step's mean, times the ranks."""
+        if return_outputs:
+            raise NotImplementedError("no logits are built, so there are no outputs to return")
+        share = 1 / (num_items_in_batch or self._items(inputs))
+        if inputs.pop(_NOTHING, False):
+            share = 0.0
+        loss, metrics = self._item_sums(model, inputs)
+        for name, total in metrics.items():
+            self._step_sums[name] += total.detach() * share
+        return loss * share * max(self.args.world_size, 1)  # type: ignore[attr-defined]
+
+    def _save_rng_state(self, output_dir: str) -> None:
+        """Every rank's, and only then on: what comes after, trainer_state.json, says that the state is whole."""
+        super()._save_rng_state(output_dir)  # type: ignore[misc]
+        self.accelerator.wait_for_everyone()  # type: ignore[attr-defined]
+
+    def _over_ranks(self, numbers: Sequence[float], device: torch.device) -> list[float]:
+        """Each of `numbers`, summed over all ranks."""
+        if self.args.world_size <= 1:  # type: ignore[attr-defined]
+            return list(numbers)
+        summed: Tensor = self.accelerator.reduce(torch.tensor(numbers, dtype=torch.float64, device=device), "sum")  # type: ignore[attr-defined]
+        return summed.tolist()
 
     def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
         """Add the step's own metrics; TrainingError where the loss or the gradient is no finite number.
@@ -85,7 +163,9 @@ class _StageTrainer:
                     "warmup_share, and look for broken weights in the checkpoint that training started from"
                 )
         if "loss" in logs:
-            logs |= {name: float(value) for name, value in self._step_sums.items()}
+            names = sorted(self._step_sums)
+            sums = [float(self._step_sums[name]) for name in names]
+            logs |= zip(names, self._over_ranks(sums, self.args.device), strict=True)  # type: ignore[attr-defined]
             self._step_sums.clear()
         super().log(logs, start_time)  # type: ignore[misc]
 
@@ -99,14 +179,20 @@ class _StageTrainer:
 class SupervisedTrainer(_StageTrainer, SFTTrainer):
     """SFT: −log π(completion|prompt), a mean over the completion tokens of the whole optimizer step."""
 
+    def _items(self, batch: Mapping[str, Tensor]) -> int:
+        return int((batch["labels"][:, 1:] != -100).sum())
+
+    def _item_sums(self, model: torch.nn.Module, batch: dict[str, Tensor]) -> tuple[Tensor, dict[str, Tensor]]:
+        output = model(**batch, use_cache=False, fused_lm_head=True)
+        metrics = {"entropy": output.entropy.sum(), "mean_token_accuracy": output.is_top1.sum()}
+        return -output.log_probs.sum(), metrics
+
 
 class PreferenceTrainer(_StageTrainer, DPOTrainer):
     """The second stage: w·L_cDPO + α·L_SFT(chosen), a mean over the pairs of the whole optimizer step.
 
     With w = 0 the rejected side is never computed and no reference is needed; batches and their order stay the same.
     """
-
-    loss_is_scaled_for_ga = True
 
     def __init__(self, *, recipe: RecipeConfig, **trainer: Any) -> None:  # noqa: ANN401
         self._recipe = recipe
@@ -123,7 +209,7 @@ class PreferenceTrainer(_StageTrainer, DPOTrainer):
         if self._recipe.preference_weight == 0:
             return dataset
         by_length = sorted(range(len(dataset)), key=lambda index: self._lengths[index])
-        size = self.args.per_device_train_batch_size
+        size, ranks = self.args.per_device_train_batch_size, max(self.args.world_size, 1)
         reference = torch.zeros(len(dataset), 2)
         training = self.model.training
         self.model.eval()
@@ -133,68 +219,54 @@ class PreferenceTrainer(_StageTrainer, DPOTrainer):
             self.model.disable_adapter() if self._recipe.lora else contextlib.nullcontext(),
             progress("reference log-probabilities", len(dataset), "pair") as bar,
         ):
-            for start in range(0, len(by_length), size):
-                indices = by_length[start : start + size]
+            for start in range(0, len(by_length), size * ranks):
+                mine = start + size * self.args.process_index
+                # A rank that is dealt none computes one all the same: a sharded model needs every rank's part.
+                indices = by_length[mine : mine + size] or by_length[:1]
                 batch = self._prepare_inputs(self.data_collator([dataset[index] for index in indices]))
                 counted = next_token_mask(batch["preference_mask"])
                 sides = sequence_log_prob(_log_probs(self.model, batch), counted).chunk(2)
-                reference[indices] = torch.stack(sides, dim=1).cpu()
-                bar.advance(len(indices))
+                if mine < len(by_length):
+                    reference[indices] = torch.stack(sides, dim=1).cpu()
+                bar.advance(min(size * ranks, len(by_length) - start))
         self.model.train(training)
+        if ranks > 1:
+            reference = self.accelerator.reduce(reference.to(self.args.device), "sum").cpu()
         return dataset.add_column("ref_chosen_logps", reference[:, 0].tolist()).add_column(
             "ref_rejected_logps", reference[:, 1].tolist()
         )
 
-    def _get_num_items_in_batch(self, batch_samples: list[dict[str, Tensor]], device: torch.device) -> int:  # noqa: ARG002
-        """Pairs of the whole optimizer step, so that micro-batches add up whatever their sizes."""
-        rows = sum(len(batch["input_ids"]) for batch in batch_samples)
+    def _items(self, batch: Mapping[str, Tensor]) -> int:
+        rows = len(batch["input_ids"])
         return rows if self._recipe.preference_weight == 0 else rows // 2
 
-    def compute_loss(
-        self,
-        model: torch.nn.Module,
-        inputs: dict[str, Tensor],
-        return_outputs: bool = False,
-        num_items_in_batch: int | None = None,
-    ) -> Tensor:
-        """The micro-batch's share of the step's mean over pairs."""
-        if return_outputs:
-            raise NotImplementedError("no logits are built, so there are no outputs to return")
-        completion = inputs["completion_mask"]
-        log_probs = _log_probs(model, inputs)  # [rows, T-1]
-        share = 1 / (num_items_in_batch or self._get_num_items_in_batch([inputs], log_probs.device))
+    def _item_sums(self, model: torch.nn.Module, batch: dict[str, Tensor]) -> tuple[Tensor, dict[str, Tensor]]:
+        completion = next_token_mask(batch["completion_mask"])
+        log_probs = _log_probs(model, batch)  # [rows, T-1]
         if self._recipe.preference_weight == 0:
-            sft = sft_loss(log_probs, next_token_mask(completion))  # [P]
-            self._add({"sft_loss": sft}, share)
-            return self._recipe.sft_weight * sft.sum() * share
+            sft = sft_loss(log_probs, completion).sum()
+            return self._recipe.sft_weight * sft, {"sft_loss": sft}
         terms = joint_terms(
             log_probs,
-            next_token_mask(completion),
-            next_token_mask(inputs["preference_mask"]),
-            inputs["ref_chosen_logps"],
-            inputs["ref_rejected_logps"],
+            completion,
+            next_token_mask(batch["preference_mask"]),
+            batch["ref_chosen_logps"],
+            batch["ref_rejected_logps"],
             beta=self._recipe.beta,
             label_smoothing=self._recipe.label_smoothing,
             preference_weight=self._recipe.preference_weight,
             sft_weight=self._recipe.sft_weight,
         )
         margin = terms.chosen_reward - terms.rejected_reward
-        self._add(
-            {
-                "preference_loss": terms.preference,
-                "sft_loss": terms.sft,
-                "reward_chosen": terms.chosen_reward,
-                "reward_rejected": terms.rejected_reward,
-                "reward_margin": margin,
-                "reward_accuracy": (margin > 0).float(),
-            },
-            share,
-        )
-        return terms.loss.sum() * share
-
-    def _add(self, per_pair: Mapping[str, Tensor], share: float) -> None:
-        for name, values in per_pair.items():
-            self._step_sums[name] += values.detach().sum() * share
+        metrics = {
+            "preference_loss": terms.preference,
+            "sft_loss": terms.sft,
+            "reward_chosen": terms.chosen_reward,
+            "reward_rejected": terms.rejected_reward,
+            "reward_margin": margin,
+            "reward_accuracy": (margin > 0).float(),
+        }
+        return terms.loss.sum(), {name: values.sum() for name, values in metrics.items()}
 
 
 def _log_probs(model: torch.nn.Module, batch: Mapping[str, Tensor]) -> Tensor:
