@@ -52,7 +52,7 @@ def sft_checkpoint(
         key: dict[str, JsonValue] = {
             "student": student.digest,
             "cot_set": digest_frame(examples),
-            "config": config.model_dump(mode="json"),
+            "config": config.deciding(),
             "seed": seed,
             "code": TRAINING_VERSION,
             **_watched_with(config, watched_questions),
@@ -96,7 +96,7 @@ def dpo_checkpoint(
         key: dict[str, JsonValue] = {
             "sft": sft.digest,
             "pairs": digest_frame(pairs),
-            "recipe": recipe.model_dump(mode="json", exclude={"description", "candidate"}),
+            "recipe": recipe.deciding(),
             "seed": seed,
             "code": TRAINING_VERSION,
             **_watched_with(recipe, watched_questions),

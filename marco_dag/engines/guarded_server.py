@@ -6,24 +6,19 @@ It knows no vLLM: any command that serves HTTP on a port of this machine, says s
 import contextlib
 import http.client
 import os
-import signal
 import socket
-import subprocess
-import sys
 import threading
 import time
-from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 
-from marco_dag.engines import guardian
 from marco_dag.errors import EngineError
+from marco_dag.guarded_process import GuardedProcess, describe_status
 
 HOST = "127.0.0.1"
 """Servers listen to this machine alone."""
 
-_LAST_LINES = 30
 _SECONDS_BETWEEN_LOOKS = 0.25
 _LOOK_TIMEOUT_S = 5.0
 
@@ -57,13 +52,12 @@ class GuardedServer:
         """Each line of its log goes to the file `log` as it is, and to `say` behind its `name`."""
         self.name = name
         self.port = port
-        self._command = [sys.executable, "-I", guardian.__file__, *command]
+        self._command = command
         self._environment = dict(environment)
         self._restarts = restarts
         self._log = log
         self._say = say
-        self._tail: deque[str] = deque(maxlen=_LAST_LINES)
-        self._process: subprocess.Popen[bytes] | None = None
+        self._process: GuardedProcess | None = None
         self._healthy = False
         self._stopping = False
         self._starting = threading.Lock()
@@ -87,9 +81,8 @@ class GuardedServer:
         with self._starting:
             self._stopping = True
             process = self._process
-        if process is not None and process.stdin is not None:
-            with contextlib.suppress(BrokenPipeError):
-                process.stdin.close()
+        if process is not None:
+            process.end()
         self._keeping.join()
 
     @property
@@ -128,7 +121,7 @@ class GuardedServer:
             status = self._run()
             if status is None or self._stopping:
                 return
-            why = f"ended with status {status}" if status < 128 else f"was ended by signal {_signal_name(status)}"
+            why = describe_status(status)
             if not self._healthy:
                 break
             if started < self._restarts:
@@ -140,28 +133,17 @@ class GuardedServer:
         with self._starting:
             if self._stopping:
                 return None
-            process = self._process = subprocess.Popen(
-                self._command,
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.STDOUT,
-                env=self._environment,
-                start_new_session=True,
-            )
+            process = self._process = GuardedProcess(self._command, self._environment)
         with process, self._log.open("ab") as log:
-            assert process.stdout is not None
-            for line in process.stdout:
+            for line in process.lines():
                 with contextlib.suppress(OSError):  # a full disk must not silence the server itself
                     log.write(line)
                     log.flush()
-                text = line.decode(errors="replace").rstrip()
-                self._tail.append(text)
-                self._say(f"[{self.name}] {text}")
-        status: int = process.returncode
-        return status if status >= 0 else 128 - status
+                self._say(f"[{self.name}] {line.decode(errors='replace').rstrip()}")
+            return process.wait()
 
     def _explain(self, why: str) -> str:
-        tail = "\n".join(f"  {line}" for line in self._tail)
+        tail = "" if self._process is None else self._process.tail
         return f"the server {self.name} {why}; its whole log is {self._log}, and it ends:\n{tail}"
 
 
@@ -172,10 +154,3 @@ def environment_of(python: str | None, changes: Mapping[str, str]) -> dict[str, 
         for variable in ("PYTHONPATH", "PYTHONHOME", "VIRTUAL_ENV"):
             own.pop(variable, None)
     return {**own, **changes}
-
-
-def _signal_name(status: int) -> str:
-    try:
-        return signal.Signals(status - 128).name
-    except ValueError:
-        return str(status - 128)

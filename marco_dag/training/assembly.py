@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from peft import LoraConfig as PeftLoraConfig
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from trl import DPOConfig, SFTConfig
 from trl.trainer.sft_trainer import DataCollatorForLanguageModeling
@@ -16,6 +15,7 @@ from trl.trainer.sft_trainer import DataCollatorForLanguageModeling
 from marco_dag.training.batches import PairCollator, pair_dataset, sft_dataset
 from marco_dag.training.config import RecipeConfig, SftConfig, StageConfig
 from marco_dag.training.examples import PairExample, SftExample
+from marco_dag.training.models import adapters
 from marco_dag.training.order import ExampleOrder, LengthGroupedOrder, TreeGroupedOrder, group_batches
 from marco_dag.training.packing import PackedCollator, add_packed_forward, attention_tokens, check_packable
 from marco_dag.training.soundness import WINDOW
@@ -55,7 +55,7 @@ def supervised_trainer(
             train_dataset=sft_dataset(examples),
             processing_class=tokenizer,
             data_collator=_packed(collator, config, model, measured=True),
-            peft_config=_adapters(config),
+            peft_config=adapters(config.lora) if config.lora else None,
             order=_order(config, examples, seed),
             ids=[example.id for example in examples],
             config=config,
@@ -96,7 +96,7 @@ def preference_trainer(
             train_dataset=pair_dataset(examples, recipe.label_smoothing if recipe.smoothing_from == "pair" else None),
             processing_class=tokenizer,
             data_collator=_packed(collator, recipe, model, measured=False),
-            peft_config=_adapters(recipe),
+            peft_config=adapters(recipe.lora) if recipe.lora else None,
             order=_order(recipe, examples, seed),
             reference_batches=_reference_batches(recipe, examples),
             ids=[example.id for example in examples],
@@ -110,13 +110,15 @@ def _arguments(config: StageConfig, examples: int, seed: int, states: Path) -> d
         "output_dir": str(states),
         "seed": seed,
         "max_steps": steps,
-        "per_device_train_batch_size": config.batch_size // config.gradient_accumulation,
+        "per_device_train_batch_size": config.micro_batch(_ranks()),
         "gradient_accumulation_steps": config.gradient_accumulation,
         "learning_rate": config.learning_rate,
         "warmup_steps": math.ceil(config.warmup_share * steps),
         "bf16": config.bf16,
         "use_cpu": not torch.accelerator.is_available(),
-        "activation_checkpointing": False,
+        "activation_checkpointing": config.activation_checkpointing,
+        # Every weight that is trained is in every loss.
+        "ddp_find_unused_parameters": False,
         "save_strategy": "steps",
         "save_steps": config.checkpoint_every,
         # So many that one is from before the window in which an explosion is noticed.
@@ -152,11 +154,15 @@ def _order(config: StageConfig, examples: Sequence[SftExample] | Sequence[PairEx
 def _reference_batches(recipe: RecipeConfig, examples: Sequence[PairExample]) -> list[list[int]]:
     """Which pairs go through the reference together: those of like length, or, packed, those of one prompt."""
     lengths = [example.tokens for example in examples]
-    size = recipe.batch_size // recipe.gradient_accumulation
+    size = recipe.micro_batch(_ranks())
     if recipe.packing == "none":
         by_length = sorted(range(len(examples)), key=lengths.__getitem__)
         return [by_length[start : start + size] for start in range(0, len(by_length), size)]
     return group_batches([tuple(example.prompt) for example in examples], size)
+
+
+def _ranks() -> int:
+    return torch.distributed.get_world_size() if torch.distributed.is_initialized() else 1
 
 
 def _disable_dropout(model: torch.nn.Module) -> None:
@@ -166,18 +172,6 @@ def _disable_dropout(model: torch.nn.Module) -> None:
             module.p = 0.0
         elif hasattr(module, "attention_dropout"):
             module.attention_dropout = 0.0  # type: ignore[assignment]
-
-
-def _adapters(config: StageConfig) -> PeftLoraConfig | None:
-    if config.lora is None:
-        return None
-    return PeftLoraConfig(
-        r=config.lora.rank,
-        lora_alpha=config.lora.alpha,
-        lora_dropout=config.lora.dropout,
-        target_modules="all-linear",
-        task_type="CAUSAL_LM",
-    )
 
 
 @contextlib.contextmanager

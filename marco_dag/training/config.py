@@ -1,11 +1,12 @@
 """What a profile says about training: the optimizer, the SFT stage and the second-stage recipes."""
 
-from typing import Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
 from marco_dag.config import Config
 from marco_dag.curation.config import LengthRank
+from marco_dag.identity import JsonValue
 
 
 class LoraConfig(Config):
@@ -17,6 +18,27 @@ class LoraConfig(Config):
     """Scale of the update, alpha/rank, ≥ 1."""
     dropout: float = Field(0.0, ge=0, lt=1)
     """Dropout on the adapters' input, in [0, 1)."""
+    quantize: Literal["nf4"] | None = None
+    """`nf4` holds the frozen weights in 4 bits while training (QLoRA; needs bitsandbytes); null as they are stored."""
+
+
+class ParallelConfig(Config):
+    """Over which processes a stage is trained; each takes one GPU, or the CPU where there is none."""
+
+    processes: Literal["auto"] | Annotated[int, Field(ge=1)] = 1
+    """Processes on each node, ≥ 1; `auto` takes one for each GPU there, or one without GPUs."""
+    nodes: int = Field(1, ge=1)
+    """Machines that train together, ≥ 1. All see checkpoint and folder under the same paths."""
+    endpoint: str | None = None
+    """`host:port` of the first node, which the others can reach; for several nodes only."""
+    sharding: Literal["none", "fsdp"] = "none"
+    """`none`: each process holds the whole model; `fsdp`: all share weights, gradients and optimizer states (FSDP2)."""
+
+    @model_validator(mode="after")
+    def _nodes_can_meet(self) -> "ParallelConfig":
+        if (self.nodes > 1) != (self.endpoint is not None):
+            raise ValueError("endpoint: several nodes meet at host:port of the first, one node needs none")
+        return self
 
 
 class WatchConfig(Config):
@@ -51,14 +73,20 @@ class WatchConfig(Config):
 class StageConfig(Config):
     """What SFT and the second stage have in common."""
 
+    NOT_DECIDING: ClassVar[frozenset[str]] = frozenset(
+        {"gradient_accumulation", "checkpoint_every", "activation_checkpointing", "parallel"}
+    )
+    """Fields that do not decide the weights: how a step is split and computed, which floating point alone can tell."""
+
     learning_rate: float = Field(gt=0)
     """Peak learning rate of AdamW, > 0; warm-up, then linear decay."""
     epochs: float = Field(1.0, gt=0)
     """Passes over the data, > 0."""
     batch_size: int = Field(32, ge=1)
-    """Examples (SFT) or pairs (second stage) an optimizer step, ≥ 1."""
+    """Examples (SFT) or pairs (second stage) an optimizer step over all processes, ≥ 1."""
     gradient_accumulation: int = Field(1, ge=1)
-    """Micro-batches an optimizer step is split into, ≥ 1; must divide `batch_size`."""
+    """Micro-batches that each process splits an optimizer step into, ≥ 1; times all processes it must divide
+    `batch_size`."""
     warmup_share: float = Field(0.1, ge=0, lt=1)
     """Share of the steps that warm the learning rate up, in [0, 1)."""
     max_tokens: int = Field(2048, ge=8)
@@ -79,14 +107,41 @@ class StageConfig(Config):
     """Packed tokens a row at most, ≥ 1; a larger tree is cut, its stem repeated. Only a longer example exceeds it."""
     forward_tokens: int = Field(32768, ge=1)
     """Packed tokens in memory at once at most, ≥ 1; a micro-batch of more is computed in parts, each of them twice."""
+    activation_checkpointing: bool = False
+    """Keep only each layer's input for the backward pass and compute the rest again: less memory, more time."""
+    parallel: ParallelConfig = ParallelConfig()
+    """Over which processes the stage is trained."""
 
     @model_validator(mode="after")
     def _micro_batches_are_equal(self) -> "StageConfig":
-        if self.batch_size % self.gradient_accumulation:
-            raise ValueError(
-                f"gradient_accumulation: {self.gradient_accumulation} does not divide batch_size {self.batch_size}"
-            )
+        processes = self.parallel.processes
+        self.micro_batch(self.parallel.nodes * (1 if processes == "auto" else processes))
         return self
+
+    @model_validator(mode="after")
+    def _quantized_weights_are_whole(self) -> "StageConfig":
+        if self.lora and self.lora.quantize and self.parallel.sharding == "fsdp":
+            raise ValueError("lora.quantize: 4-bit weights are not sharded; set parallel.sharding to none")
+        return self
+
+    @model_validator(mode="after")
+    def _watched_weights_are_whole(self) -> "StageConfig":
+        if self.watch and self.parallel.sharding == "fsdp":
+            raise ValueError("watch: a sharded model cannot answer; set watch to null or parallel.sharding to none")
+        return self
+
+    def micro_batch(self, ranks: int) -> int:
+        """Examples or pairs that each of `ranks` processes puts through the model at once; ValueError if uneven."""
+        size, rest = divmod(self.batch_size, self.gradient_accumulation * ranks)
+        if rest:
+            split = f"gradient_accumulation: {self.gradient_accumulation}"
+            split += f" times {ranks} processes (parallel) does" if ranks > 1 else " does"
+            raise ValueError(f"{split} not divide batch_size {self.batch_size}")
+        return size
+
+    def deciding(self) -> dict[str, JsonValue]:
+        """The fields that decide the weights, as JSON: what a checkpoint is keyed by."""
+        return self.model_dump(mode="json", exclude=set(self.NOT_DECIDING))
 
 
 class SftConfig(StageConfig):
@@ -102,6 +157,8 @@ class RecipeConfig(StageConfig):
     L_pref = −(1−ε)·log σ(βh) − ε·log σ(−βh), h = (log π − log π_ref)(chosen) − (log π − log π_ref)(rejected). Which of
     the published objectives that is, the fields say; in code it is `marco_dag.training.objectives`.
     """
+
+    NOT_DECIDING: ClassVar[frozenset[str]] = StageConfig.NOT_DECIDING | {"description", "candidate"}
 
     description: str
     """One line for the results table."""

@@ -10,12 +10,17 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from accelerate import PartialState
+from peft import LoraConfig as PeftLoraConfig
+from peft import get_peft_model
 from safetensors import SafetensorError
 from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
 from transformers.utils import logging as transformers_logging
 
 from marco_dag.errors import TrainingError
-from marco_dag.training.config import LoraConfig
+from marco_dag.training.config import LoraConfig, StageConfig
+from marco_dag.training.quantization import dequantized, nf4
+from marco_dag.training.sharding import distribution, is_sharded, trained_weights
 
 
 def load_tokenizer(folder: Path) -> PreTrainedTokenizerBase:
@@ -28,17 +33,20 @@ def load_tokenizer(folder: Path) -> PreTrainedTokenizerBase:
         raise TrainingError(f"{folder}: the tokenizer cannot be read: {error}") from error
 
 
-def load_student(folder: Path, tokenizer: PreTrainedTokenizerBase, lora: LoraConfig | None) -> PreTrainedModel:
-    """The model of a checkpoint folder, ready to be trained.
+def load_student(folder: Path, tokenizer: PreTrainedTokenizerBase, config: StageConfig) -> PreTrainedModel:
+    """The model of a checkpoint folder, ready to be trained as `config` says: in 4 bits, or spread over the ranks.
 
     Weights that are trained are float32, frozen ones (under `lora`) keep the type they are stored in. TrainingError if
-    the tokenizer has tokens that the model has no embedding for.
+    the tokenizer has tokens that the model has no embedding for, or if a package is missing.
     """
-    dtype = stored_dtype(folder) if lora else torch.float32
-    try:
-        model = AutoModelForCausalLM.from_pretrained(folder, dtype=dtype, use_safetensors=True, local_files_only=True)
-    except (OSError, ValueError, SafetensorError) as error:
-        raise TrainingError(f"{folder}: the model cannot be read: {error}") from error
+    placement: dict[str, Any] = {}
+    if (spread := distribution(config)) is not None:
+        placement["distributed_config"] = spread
+    if config.lora and config.lora.quantize:
+        placement["quantization_config"] = nf4(bf16=config.bf16)
+        here = torch.accelerator.current_device_index() if torch.accelerator.is_available() else "cpu"
+        placement["device_map"] = {"": here}
+    model = _load(folder, stored_dtype(folder) if config.lora else torch.float32, **placement)
     rows = model.get_input_embeddings().num_embeddings
     if len(tokenizer) > rows:
         raise TrainingError(
@@ -48,21 +56,66 @@ def load_student(folder: Path, tokenizer: PreTrainedTokenizerBase, lora: LoraCon
     return model
 
 
-def save_student(model: Any, tokenizer: PreTrainedTokenizerBase, dtype: torch.dtype, folder: Path) -> None:  # noqa: ANN401
-    """Write an ordinary checkpoint folder, adapters merged, weights in `dtype`; `folder` is whole or absent."""
-    if hasattr(model, "merge_and_unload"):
-        model = model.merge_and_unload()
-    partial = folder.with_name(f"{folder.name}.partial")
-    for leftover in (partial, folder):
-        shutil.rmtree(leftover, ignore_errors=True)
-    model.to(dtype).save_pretrained(partial)
-    tokenizer.save_pretrained(partial)
-    partial.rename(folder)
+def save_student(
+    model: Any,  # noqa: ANN401
+    tokenizer: PreTrainedTokenizerBase,
+    source: Path,
+    config: StageConfig,
+    folder: Path,
+) -> None:
+    """Write an ordinary checkpoint folder in the type of `source`, adapters merged; `folder` is whole or absent.
+
+    `model` is what training on `source` made of `load_student`'s. Every rank has to call it; rank 0 writes.
+    """
+    weights = trained_weights(model) if is_sharded(model) else None
+    if PartialState().is_main_process:
+        if weights is not None:
+            model = _with_weights(source, config, weights)
+        elif config.lora and config.lora.quantize:
+            model = dequantized(model, adapters(config.lora))
+        if config.lora:
+            model = model.merge_and_unload()
+        partial = folder.with_name(f"{folder.name}.partial")
+        for leftover in (partial, folder):
+            shutil.rmtree(leftover, ignore_errors=True)
+        model.to(stored_dtype(source)).save_pretrained(partial)
+        tokenizer.save_pretrained(partial)
+        partial.rename(folder)
+    PartialState().wait_for_everyone()
+
+
+def adapters(lora: LoraConfig) -> PeftLoraConfig:
+    """The adapters as peft is told of them: on every linear layer but the head."""
+    return PeftLoraConfig(
+        r=lora.rank,
+        lora_alpha=lora.alpha,
+        lora_dropout=lora.dropout,
+        target_modules="all-linear",
+        task_type="CAUSAL_LM",
+    )
 
 
 def stored_dtype(folder: Path) -> torch.dtype:
     """The type a checkpoint's weights are stored in."""
     return AutoConfig.from_pretrained(folder, local_files_only=True).dtype or torch.float32
+
+
+def _load(folder: Path, dtype: torch.dtype, **placement: Any) -> PreTrainedModel:  # noqa: ANN401
+    try:
+        return AutoModelForCausalLM.from_pretrained(
+            folder, dtype=dtype, use_safetensors=True, local_files_only=True, **placement
+        )
+    except (OSError, ValueError, SafetensorError) as error:
+        raise TrainingError(f"{folder}: the model cannot be read: {error}") from error
+
+
+def _with_weights(source: Path, config: StageConfig, trained: dict[str, torch.Tensor]) -> Any:  # noqa: ANN401
+    """The whole model of `source` with `trained` in the place of its own weights, on the CPU."""
+    model = _load(source, stored_dtype(source) if config.lora else torch.float32)
+    whole: Any = get_peft_model(model, adapters(config.lora)) if config.lora else model
+    unknown = whole.load_state_dict(trained, strict=False).unexpected_keys
+    assert not unknown, unknown
+    return whole
 
 
 @contextlib.contextmanager

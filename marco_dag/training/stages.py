@@ -1,38 +1,28 @@
 """The two stages: SFT on the base student, then a recipe on the SFT checkpoint.
 
-Wires data, trainer, states and summary together. The losses are in `marco_dag.training.objectives`, what TRL is made to
-do in `marco_dag.training.trainers`. torch and TRL are imported by the calls, never by this module.
+Says what a call means: its data, whose folder it is, whether it is done already, and in how many processes it runs. A
+training itself is in `marco_dag.training.running`, the losses are in `marco_dag.training.objectives`, what TRL is made
+to do in `marco_dag.training.trainers`. torch and TRL are imported by the calls, never by this module.
 """
 
-import time
-from collections.abc import Callable, Mapping, Sequence
+import os
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeAlias
 
 import polars as pl
 
 from marco_dag.errors import TrainingError
 from marco_dag.identity import JsonValue, digest_folder, digest_json
-from marco_dag.progress import progress
 from marco_dag.schemas import conform, digest_frame
 from marco_dag.training.config import RecipeConfig, SftConfig, StageConfig
-from marco_dag.training.examples import pair_examples, sft_examples
-from marco_dag.training.rendering import check_tokenizer
-from marco_dag.training.states import claim_states, drop_states, last_whole_state
-from marco_dag.training.summary import TrainingSummary, read_arguments, read_summary, write_summary
-
-if TYPE_CHECKING:
-    from transformers import PreTrainedTokenizerBase, Trainer
+from marco_dag.training.job import Job
+from marco_dag.training.launching import launch, needs_launch, processes_here
+from marco_dag.training.running import run
+from marco_dag.training.states import claim_states, drop_states
+from marco_dag.training.summary import TrainingSummary, read_arguments, read_summary
 
 TRAINING_VERSION = "1"
 """Raised whenever the same arguments would give other weights; part of what a checkpoint is keyed by."""
-
-_LOGGED = ("step", "loss", "learning_rate", "grad_norm", "tokens")
-_UNLOGGED = ("epoch", "num_tokens")
-
-_Examples: TypeAlias = tuple[Sequence[Any], dict[str, int]]
-_MakeExamples: TypeAlias = "Callable[[PreTrainedTokenizerBase], _Examples]"
-_Assemble: TypeAlias = "Callable[..., Trainer]"
 
 
 def train_sft(
@@ -64,18 +54,9 @@ def train_sft(
             "the CoT set is empty: no prompt has a correct chain within curation.max_chain_tokens; "
             "grow more trees (search.rollouts, seeds) or raise that limit"
         )
-
-    def make_examples(tokenizer: "PreTrainedTokenizerBase") -> _Examples:
-        return sft_examples(rows, tokenizer, config.max_tokens)
-
-    def assemble(*model: Any, **run: Any) -> "Trainer":  # noqa: ANN401
-        from marco_dag.training.assembly import supervised_trainer
-
-        return supervised_trainer(config, *model, **run)
-
     asked = _asked(config, watched)
     arguments = _arguments("sft", student, rows, config, seed, asked)
-    return _train("SFT", student, config, arguments, make_examples, assemble, asked, seed=seed, folder=folder)
+    return _train(student, rows, config, asked, arguments, seed=seed, folder=folder)
 
 
 def train_recipe(
@@ -106,75 +87,38 @@ def train_recipe(
             "smoothing_from is pair, but no pair has a label_smoothing of its own; have curation fill that column, or "
             "set smoothing_from to recipe"
         )
-
-    def make_examples(tokenizer: "PreTrainedTokenizerBase") -> _Examples:
-        return pair_examples(rows, tokenizer, recipe.max_tokens)
-
-    def assemble(*model: Any, **run: Any) -> "Trainer":  # noqa: ANN401
-        from marco_dag.training.assembly import preference_trainer
-
-        return preference_trainer(recipe, *model, **run)
-
     asked = _asked(recipe, watched)
     arguments = _arguments("recipe", sft, rows, recipe, seed, asked)
-    return _train(recipe.description, sft, recipe, arguments, make_examples, assemble, asked, seed=seed, folder=folder)
+    return _train(sft, rows, recipe, asked, arguments, seed=seed, folder=folder)
 
 
 def _train(
-    title: str,
     source: Path,
-    config: StageConfig,
-    arguments: Mapping[str, JsonValue],
-    make_examples: _MakeExamples,
-    assemble: _Assemble,
+    rows: pl.DataFrame,
+    config: SftConfig | RecipeConfig,
     asked: pl.DataFrame | None,
+    arguments: Mapping[str, JsonValue],
     *,
     seed: int,
     folder: Path,
 ) -> TrainingSummary:
-    states = claim_states(folder, arguments)
-    if read_arguments(folder) is not None:
-        drop_states(folder)
-        return read_summary(folder)
-
-    from marco_dag.training import models
-    from marco_dag.training.trainers import ProgressBar
-    from marco_dag.training.watching import Watch
-
-    start = time.perf_counter()
-    with models.without_foreign_bars():
-        tokenizer = models.load_tokenizer(source)
-        check_tokenizer(tokenizer, source)
-        examples, dropped = make_examples(tokenizer)
-        if not examples:
-            reasons = ", ".join(f"{count} {reason}" for reason, count in dropped.items())
-            raise TrainingError(f"every example was dropped ({reasons}); raise max_tokens or mend the data")
-        model = models.load_student(source, tokenizer, config.lora)
-        trainer = assemble(model, tokenizer, examples, seed=seed, states=states)
-        watch = None
-        if config.watch is not None and asked is not None:
-            watch = Watch(config.watch, asked, tokenizer, seed=seed, states=states)
-            trainer.add_callback(watch)
-        with progress(title, trainer.args.max_steps, "step") as bar:
-            trainer.add_callback(ProgressBar(bar))
-            state = last_whole_state(states)
-            trainer.train(resume_from_checkpoint=str(state) if state else None)
-        looks = watch.finish(trainer.model, trainer.state) if watch else None
-        models.save_student(trainer.model, tokenizer, models.stored_dtype(source), folder / "model")
-    curve = _curve(trainer.state.log_history)
-    summary = TrainingSummary(
-        steps=trainer.state.global_step,
-        tokens=int(curve["tokens"].sum()),
-        examples=len(examples),
-        seconds=time.perf_counter() - start,
-        curve=curve,
-        dropped=dropped,
-        watch=looks,
-        stopped=watch.why_stopped(trainer.state) if watch else None,
-    )
-    write_summary(summary, arguments, folder)
+    if "LOCAL_RANK" in os.environ:
+        raise TrainingError("this call is a rank of torchrun already; call once, and say how many in `parallel`")
+    claim_states(folder, arguments)
+    if read_arguments(folder) is None:
+        ranks = processes_here(config.parallel) * config.parallel.nodes
+        try:
+            config.micro_batch(ranks)
+        except ValueError as error:
+            raise TrainingError(str(error)) from error
+        if needs_launch(config.parallel):
+            source, folder = source.resolve(), folder.resolve()
+            job = Job(source=source, config=config, seed=seed, folder=folder, arguments=dict(arguments), ranks=ranks)
+            launch(job, rows, asked)
+        else:
+            run(source, rows, config, asked, seed=seed, folder=folder, arguments=arguments)
     drop_states(folder)
-    return summary
+    return read_summary(folder)
 
 
 def _asked(config: StageConfig, watched: pl.DataFrame | None) -> pl.DataFrame | None:
@@ -199,18 +143,7 @@ def _arguments(
         "version": TRAINING_VERSION,
         "checkpoint": digest_folder(source),
         "data": digest_json(sorted(rows.rows(), key=repr)),
-        "config": config.model_dump(mode="json", exclude={"description", "candidate"}),
+        "config": config.deciding(),
         "seed": seed,
     }
     return arguments if asked is None else {**arguments, "watched": digest_frame(asked)}
-
-
-def _curve(history: Sequence[Mapping[str, float]]) -> pl.DataFrame:
-    """The Trainer's log as a table, one row an optimizer step."""
-    rows = [entry for entry in history if "loss" in entry]
-    # Sorted, because a state that was read back has them sorted and a fresh log has not.
-    metrics = sorted(rows[0].keys() - {*_LOGGED, *_UNLOGGED})
-    whole = pl.col("step", "tokens").cast(pl.Int64)
-    return (
-        pl.DataFrame(rows).select(*_LOGGED, *metrics).with_columns(whole, pl.exclude("step", "tokens").cast(pl.Float64))
-    )

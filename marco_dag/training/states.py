@@ -10,7 +10,9 @@ from marco_dag.identity import JsonValue
 from marco_dag.training.summary import read_arguments
 
 _ARGUMENTS = "arguments.json"
-_NEEDED = ("trainer_state.json", "optimizer.pt", "scheduler.pt", "rng_state.pth")
+_PARTS = ("trainer_state.json", "scheduler.pt", "*optimizer.pt", "rng_state*.pth")
+SHARDED_OPTIMIZER = "sharded-optimizer.pt"
+"""The optimizer's file in the state of a sharded model; without sharding it is transformers' own."""
 
 
 def claim_states(folder: Path, arguments: Mapping[str, JsonValue]) -> Path:
@@ -33,9 +35,18 @@ def claim_states(folder: Path, arguments: Mapping[str, JsonValue]) -> Path:
     return states
 
 
-def last_whole_state(states: Path) -> Path | None:
-    """The newest state that was written to its end; None if there is none."""
-    return next((state for _, state in whole_states(states)), None)
+def last_whole_state(states: Path, *, sharded: bool = False) -> Path | None:
+    """The newest state that was written to its end; None if there is none.
+
+    TrainingError if it is not of a model that is (`sharded`) or is not spread over the ranks as the one to go on with.
+    """
+    state = next((state for _, state in whole_states(states)), None)
+    if state is not None and (state / SHARDED_OPTIMIZER).is_file() != sharded:
+        raise TrainingError(
+            f"{state}: saved {'without' if sharded else 'with'} sharding; go on with parallel.sharding "
+            f"{'none' if sharded else 'fsdp'}, or delete {states} to begin again"
+        )
+    return state
 
 
 def whole_states(states: Path) -> Iterator[tuple[int, Path]]:
@@ -51,7 +62,7 @@ def drop_states(folder: Path) -> None:
 
 def _is_whole(state: Path) -> bool:
     # The Trainer writes trainer_state.json last: if it can be read to its end, the rest was written before it.
-    if not all((state / name).is_file() for name in _NEEDED):
+    if not all(any(state.glob(part)) for part in _PARTS):
         return False
     try:
         json.loads((state / "trainer_state.json").read_text())
