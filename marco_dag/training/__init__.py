@@ -5,13 +5,14 @@ that was killed goes on where it stopped. Importing this package is cheap; torch
 """
 
 from marco_dag.training.budget import recipe_within_tokens, tokens_per_epoch
-from marco_dag.training.config import LoraConfig, RecipeConfig, SftConfig, StageConfig, WatchConfig
+from marco_dag.training.config import LoraConfig, ParallelConfig, RecipeConfig, SftConfig, StageConfig, WatchConfig
 from marco_dag.training.stages import TRAINING_VERSION, train_recipe, train_sft
 from marco_dag.training.summary import TrainingSummary, read_summary
 
 __all__ = [
     "TRAINING_VERSION",
     "LoraConfig",
+    "ParallelConfig",
     "RecipeConfig",
     "SftConfig",
     "StageConfig",

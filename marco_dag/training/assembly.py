@@ -9,9 +9,10 @@ from typing import Any
 
 import torch
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
-from trl import DPOConfig, SFTConfig
+from trl import SFTConfig
 from trl.trainer.sft_trainer import DataCollatorForLanguageModeling
 
+from marco_dag.training import ranks
 from marco_dag.training.batches import PairCollator, pair_dataset, sft_dataset
 from marco_dag.training.config import RecipeConfig, SftConfig, StageConfig
 from marco_dag.training.examples import PairExample, SftExample
@@ -47,11 +48,7 @@ def supervised_trainer(
     with _without_pefts_deprecated_question():
         return SupervisedTrainer(
             model=model,
-            args=SFTConfig(
-                **_arguments(config, len(examples), seed, states),
-                max_length=None,
-                dataset_kwargs={"skip_prepare_dataset": True},
-            ),
+            args=_arguments(config, len(examples), seed, states),
             train_dataset=sft_dataset(examples),
             processing_class=tokenizer,
             data_collator=_packed(collator, config, model, measured=True),
@@ -86,13 +83,7 @@ def preference_trainer(
         return PreferenceTrainer(
             recipe=recipe,
             model=model,
-            args=DPOConfig(
-                **_arguments(recipe, len(examples), seed, states),
-                beta=recipe.beta,
-                max_length=None,
-                disable_dropout=False,
-                precompute_ref_log_probs=True,
-            ),
+            args=_arguments(recipe, len(examples), seed, states),
             train_dataset=pair_dataset(examples, recipe.label_smoothing if recipe.smoothing_from == "pair" else None),
             processing_class=tokenizer,
             data_collator=_packed(collator, recipe, model, measured=False),
@@ -103,35 +94,39 @@ def preference_trainer(
         )
 
 
-def _arguments(config: StageConfig, examples: int, seed: int, states: Path) -> dict[str, Any]:
-    """What both stages tell the Hugging Face Trainer."""
+def _arguments(config: StageConfig, examples: int, seed: int, states: Path) -> SFTConfig:
+    """What both stages tell TRL and the Hugging Face Trainer."""
     steps = math.ceil(config.epochs * math.ceil(examples / config.batch_size))
-    return _OPTIMIZER | {
-        "output_dir": str(states),
-        "seed": seed,
-        "max_steps": steps,
-        "per_device_train_batch_size": config.micro_batch(_ranks()),
-        "gradient_accumulation_steps": config.gradient_accumulation,
-        "learning_rate": config.learning_rate,
-        "warmup_steps": math.ceil(config.warmup_share * steps),
-        "bf16": config.bf16,
-        "use_cpu": not torch.accelerator.is_available(),
-        "activation_checkpointing": config.activation_checkpointing,
+    return SFTConfig(
+        **_OPTIMIZER,
+        output_dir=str(states),
+        seed=seed,
+        max_steps=steps,
+        per_device_train_batch_size=config.micro_batch(ranks.count()),
+        gradient_accumulation_steps=config.gradient_accumulation,
+        learning_rate=config.learning_rate,
+        warmup_steps=math.ceil(config.warmup_share * steps),
+        bf16=config.bf16,
+        use_cpu=not torch.accelerator.is_available(),
+        activation_checkpointing=config.activation_checkpointing,
         # Every weight that is trained is in every loss.
-        "ddp_find_unused_parameters": False,
-        "save_strategy": "steps",
-        "save_steps": config.checkpoint_every,
+        ddp_find_unused_parameters=False,
+        save_strategy="steps",
+        save_steps=config.checkpoint_every,
         # So many that one is from before the window in which an explosion is noticed.
-        "save_total_limit": 1 + math.ceil(WINDOW / config.checkpoint_every),
-        "logging_strategy": "steps",
-        "logging_steps": 1,
+        save_total_limit=1 + math.ceil(WINDOW / config.checkpoint_every),
+        logging_strategy="steps",
+        logging_steps=1,
         # A loss that is no number must be seen, not averaged away.
-        "logging_nan_inf_filter": False,
-        "remove_unused_columns": False,
-        "dataloader_pin_memory": torch.cuda.is_available(),
-        "report_to": "none",
-        "disable_tqdm": True,
-    }
+        logging_nan_inf_filter=False,
+        remove_unused_columns=False,
+        dataloader_pin_memory=torch.cuda.is_available(),
+        report_to="none",
+        disable_tqdm=True,
+        # The examples are token ids already, none too long.
+        max_length=None,
+        dataset_kwargs={"skip_prepare_dataset": True},
+    )
 
 
 def _packed(
@@ -154,15 +149,11 @@ def _order(config: StageConfig, examples: Sequence[SftExample] | Sequence[PairEx
 def _reference_batches(recipe: RecipeConfig, examples: Sequence[PairExample]) -> list[list[int]]:
     """Which pairs go through the reference together: those of like length, or, packed, those of one prompt."""
     lengths = [example.tokens for example in examples]
-    size = recipe.micro_batch(_ranks())
+    size = recipe.micro_batch(ranks.count()) * ranks.count()
     if recipe.packing == "none":
         by_length = sorted(range(len(examples)), key=lengths.__getitem__)
         return [by_length[start : start + size] for start in range(0, len(by_length), size)]
     return group_batches([tuple(example.prompt) for example in examples], size)
-
-
-def _ranks() -> int:
-    return torch.distributed.get_world_size() if torch.distributed.is_initialized() else 1
 
 
 def _disable_dropout(model: torch.nn.Module) -> None:

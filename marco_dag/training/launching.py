@@ -49,10 +49,11 @@ def launch(job: Job, rows: pl.DataFrame, asked: pl.DataFrame | None) -> None:
     job.write(rows, asked)
     parallel = job.config.parallel
     with tempfile.TemporaryDirectory(prefix="marco-ranks-") as meeting:
-        command = torchrun(job, Path(meeting))
+        worker = ["--module", "marco_dag.training.worker", where(parallel, Path(meeting)), str(job.path)]
+        command = [*torchrun(parallel, Path(meeting), name=job.folder.name), *worker]
         if parallel.nodes > 1:
             _say(f"training waits for {parallel.nodes - 1} more nodes; on each of them: {shlex.join(command)}")
-        with GuardedProcess(command, _environment(parallel, os.environ)) as process:
+        with GuardedProcess(command, environment(parallel, os.environ)) as process:
             for line in process.lines():
                 _say(line.decode(errors="replace").rstrip())
             status = process.wait()
@@ -65,20 +66,27 @@ def launch(job: Job, rows: pl.DataFrame, asked: pl.DataFrame | None) -> None:
     shutil.rmtree(job.files)
 
 
-def torchrun(job: Job, meeting: Path) -> Sequence[str]:
-    """The command that starts this node's ranks; those of one node meet in the folder `meeting`."""
-    parallel = job.config.parallel
+def torchrun(parallel: ParallelConfig, meeting: Path, *, name: str) -> Sequence[str]:
+    """How this node's ranks are started, up to the program that each runs; `name` is the training's own.
+
+    Those of one node meet in the folder `meeting`, several nodes at their endpoint.
+    """
     words = [sys.executable, "-m", "torch.distributed.run", "--nnodes", str(parallel.nodes)]
     words += ["--nproc-per-node", str(processes_here(parallel)), "--shutdown-timeout", str(_SECONDS_TO_END)]
-    words += ["--rdzv-backend", "c10d", "--rdzv-id", job.folder.name, "--local-ranks-filter", "0"]
-    worker = ["--module", "marco_dag.training.worker", str(job.path)]
+    words += ["--rdzv-backend", "c10d", "--rdzv-id", name, "--local-ranks-filter", "0"]
     if parallel.nodes > 1:
-        return [*words, "--rdzv-endpoint", str(parallel.endpoint), *worker]
-    words += ["--rdzv-endpoint", str(meeting / "nodes"), "--rdzv-conf", "store_type=file", "--local-addr", "127.0.0.1"]
-    return [*words, *worker, str(meeting / "ranks")]
+        return [*words, "--rdzv-endpoint", str(parallel.endpoint)]
+    here = ["--rdzv-endpoint", str(meeting / "nodes"), "--rdzv-conf", "store_type=file", "--local-addr", "127.0.0.1"]
+    return [*words, *here]
 
 
-def _environment(parallel: ParallelConfig, own: Mapping[str, str]) -> dict[str, str]:
+def where(parallel: ParallelConfig, meeting: Path) -> str:
+    """Where the ranks that `torchrun` starts find one another."""
+    return "env://" if parallel.nodes > 1 else f"file://{meeting / 'ranks'}"
+
+
+def environment(parallel: ParallelConfig, own: Mapping[str, str]) -> dict[str, str]:
+    """The environment that `torchrun` is started in: `own`, and what keeps one node's ranks on the loopback device."""
     library = str(Path(marco_dag.__file__).parents[1])
     values = {"PYTHONPATH": os.pathsep.join(filter(None, (library, own.get("PYTHONPATH")))), "PYTHONUNBUFFERED": "1"}
     if "OMP_NUM_THREADS" not in own:

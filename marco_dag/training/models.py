@@ -53,6 +53,12 @@ def load_student(folder: Path, tokenizer: PreTrainedTokenizerBase, config: Stage
             f"{folder}: the tokenizer has {len(tokenizer)} tokens, the model embeds {rows}; "
             "resize the model's embeddings and save it, or use the tokenizer it was trained with"
         )
+    if spread is not None and model.config.tie_word_embeddings and rows % spread.fsdp_size:
+        # FSDP2 pads uneven shards, and the head would go on with a padded copy of its own that no step updates.
+        raise TrainingError(
+            f"{folder}: embeddings and head share {rows} rows, which {spread.fsdp_size} processes cannot share evenly "
+            "(parallel.sharding: fsdp); take a number of processes that divides them, or resize the embeddings"
+        )
     return model
 
 

@@ -17,10 +17,12 @@ from torch.distributed.checkpoint.state_dict import (
     set_model_state_dict,
     set_optimizer_state_dict,
 )
+from torch.distributed.fsdp import FSDPModule
 from transformers import TrainingArguments
 from transformers.distributed import DistributedConfig
 from transformers.trainer_utils import SaveStrategy
 
+from marco_dag.training import ranks
 from marco_dag.training.config import StageConfig
 from marco_dag.training.states import SHARDED_OPTIMIZER
 
@@ -30,15 +32,21 @@ _SCHEDULER = "scheduler.pt"
 
 def distribution(config: StageConfig) -> DistributedConfig | None:
     """How the model is spread over the ranks of this launch; None where each has the whole of it."""
-    if config.parallel.sharding == "none" or not torch.distributed.is_initialized():
+    if config.parallel.sharding == "none" or ranks.count() == 1:
         return None
-    ranks = torch.distributed.get_world_size()
-    return DistributedConfig(fsdp_size=ranks, fsdp_mixed_precision=config.bf16) if ranks > 1 else None
+    return DistributedConfig(fsdp_size=ranks.count(), fsdp_mixed_precision=config.bf16)
 
 
 def is_sharded(model: torch.nn.Module) -> bool:
     """Whether `model` was loaded with a `distribution`."""
     return bool(getattr(model, "is_distributed_loading_by_transformers", False))
+
+
+def give_back_weights(model: torch.nn.Module) -> None:
+    """After a forward without a backward: hold this rank's share again of the weights that FSDP2 has left whole."""
+    for module in model.modules():
+        if isinstance(module, FSDPModule):
+            module.reshard()
 
 
 def trained_weights(model: torch.nn.Module) -> dict[str, Tensor]:
@@ -83,7 +91,7 @@ class ShardedStates:
         if not is_sharded(self.model):
             super()._load_from_checkpoint(state, model)  # type: ignore[misc]
             return
-        weights = load_file(Path(state) / _WEIGHTS) if self.args.process_index == 0 else {}
+        weights: dict[str, Any] = load_file(Path(state) / _WEIGHTS) if self.args.process_index == 0 else {}
         set_model_state_dict(self.model, weights, options=_from_rank_0(strict=False))  # frozen weights are not in it
 
     def _save_optimizer_and_scheduler(self, output_dir: str) -> None:

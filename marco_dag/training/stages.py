@@ -1,8 +1,8 @@
 """The two stages: SFT on the base student, then a recipe on the SFT checkpoint.
 
-Says what a call means: its data, whose folder it is, whether it is done already, and in how many processes it runs. A
-training itself is in `marco_dag.training.running`, the losses are in `marco_dag.training.objectives`, what TRL is made
-to do in `marco_dag.training.trainers`. torch and TRL are imported by the calls, never by this module.
+Says what a call means: its data, whose folder it is, whether it is done already, and in how many processes it runs.
+A training itself is in `marco_dag.training.running`, the losses in `marco_dag.training.objectives`, what TRL is made to
+do in `marco_dag.training.trainers`. torch and TRL are imported by the calls, never by this module.
 """
 
 import os

@@ -19,7 +19,7 @@ from datasets import Dataset
 from torch import Tensor
 from torch.utils.data import DataLoader
 from transformers import PrinterCallback, TrainerCallback, TrainerControl, TrainerState, TrainingArguments
-from trl import DPOTrainer, SFTTrainer
+from trl import SFTTrainer
 
 from marco_dag.errors import TrainingError
 from marco_dag.progress import Progress, progress
@@ -29,7 +29,7 @@ from marco_dag.training.looks import Look
 from marco_dag.training.objectives import joint_terms, next_token_mask, pair_log_probs, sft_loss
 from marco_dag.training.order import ExampleOrder
 from marco_dag.training.packing import PACKED, PathScores
-from marco_dag.training.sharding import ShardedStates
+from marco_dag.training.sharding import ShardedStates, give_back_weights
 from marco_dag.training.soundness import fault_of_step, last_sound_state
 
 _NOTHING = "weighs_nothing"
@@ -76,6 +76,7 @@ class _StageTrainer(ShardedStates):
     """
 
     loss_is_scaled_for_ga = True
+    train_dataset: Dataset
 
     def __init__(self, *, order: ExampleOrder, ids: Sequence[str], config: StageConfig, **trainer: Any) -> None:  # noqa: ANN401
         self._order = order
@@ -202,11 +203,14 @@ class SupervisedTrainer(_StageTrainer, SFTTrainer):
         return -scores.log_probs.sum(), metrics
 
 
-class PreferenceTrainer(_StageTrainer, DPOTrainer):
+class PreferenceTrainer(_StageTrainer, SFTTrainer):
     """The second stage: w·L_pref + α·L_SFT(chosen), a mean over the pairs of the whole optimizer step.
 
     With w = 0 the rejected side is never computed and no reference is needed; batches and their order stay the same.
     `reference_batches`: the examples as they go through the reference together, by their places in the data set.
+
+    On TRL's SFTTrainer, not its DPOTrainer, which would load a second model or hash the whole of the first, and cache
+    the reference's log-probabilities on disk under a key that knows nothing of the mask they were summed under.
     """
 
     def __init__(
@@ -217,19 +221,12 @@ class PreferenceTrainer(_StageTrainer, DPOTrainer):
         **trainer: Any,  # noqa: ANN401
     ) -> None:
         self._recipe = recipe
-        self._reference_batches = reference_batches
         super().__init__(config=recipe, **trainer)
+        if recipe.preference_weight > 0:
+            self.train_dataset = self._with_reference(self.train_dataset, reference_batches)
 
-    def _prepare_dataset(self, dataset: Dataset, *_: object) -> Dataset:
-        return dataset  # token ids already (marco_dag.training.examples)
-
-    def _precompute_ref_logps(self, dataset: Dataset, *_: object) -> Dataset:
-        """The data set with the reference's log-probabilities, computed once, before the first step.
-
-        Ours, because TRL caches them on disk under a key that knows nothing of the mask they were summed under.
-        """
-        if self._recipe.preference_weight == 0:
-            return dataset
+    def _with_reference(self, dataset: Dataset, batches: Sequence[Sequence[int]]) -> Dataset:
+        """The data set with the reference's log-probabilities: the model's as it is, computed once."""
         rank, ranks = self.args.process_index, max(self.args.world_size, 1)
         reference = torch.zeros(len(dataset), 2)
         training = self.model.training
@@ -240,7 +237,7 @@ class PreferenceTrainer(_StageTrainer, DPOTrainer):
             self.model.disable_adapter() if self._recipe.lora else contextlib.nullcontext(),  # type: ignore[operator]
             progress("reference log-probabilities", len(dataset), "pair") as bar,
         ):
-            for dealt in self._reference_batches:
+            for dealt in batches:
                 start, end = (len(dealt) * at // ranks for at in (rank, rank + 1))
                 # A rank that is dealt none computes one all the same: a sharded model needs every rank's part.
                 indices = dealt[start:end] or dealt[:1]
@@ -255,6 +252,7 @@ class PreferenceTrainer(_StageTrainer, DPOTrainer):
                     reference[indices] = torch.stack(sides, dim=1).cpu()
                 bar.advance(len(dealt))
         self.model.train(training)
+        give_back_weights(self.model)
         if ranks > 1:
             reference = self.accelerator.reduce(reference.to(self.args.device), "sum").cpu()
         self._refuse_a_broken_reference(reference)

@@ -38,13 +38,13 @@ def build_tokenizer():
     )
 
 
-def build_model(tokenizer, family: str = "Qwen2", seed: int = 0, dropout: float = 0.0):
+def build_model(tokenizer, family: str = "Qwen2", seed: int = 0, dropout: float = 0.0, rows: int | None = None):
     import torch
     import transformers
 
     torch.manual_seed(seed)
     config = getattr(transformers, f"{family}Config")(
-        vocab_size=len(tokenizer),
+        vocab_size=rows or len(tokenizer),
         hidden_size=32,
         intermediate_size=64,
         num_hidden_layers=2,
@@ -73,6 +73,15 @@ def student(tmp_path_factory, tokenizer) -> Path:
     """
     folder = tmp_path_factory.mktemp("student")
     build_model(tokenizer, "Llama").save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def even_student(tmp_path_factory, tokenizer) -> Path:
+    """A checkpoint folder whose embeddings have 64 rows, which two or four ranks can share."""
+    folder = tmp_path_factory.mktemp("even-student")
+    build_model(tokenizer, "Llama", rows=64).save_pretrained(folder)
     tokenizer.save_pretrained(folder)
     return folder
 
@@ -141,6 +150,12 @@ def make_cot():
 def make_pairs():
     """A function (prompt, chosen, rejected) rows, rank → preference pairs."""
     return pair_frame
+
+
+@pytest.fixture(scope="session")
+def make_sums():
+    """A function count → (prompt, right chain, wrong chain) of small sums."""
+    return sum_rows
 
 
 @pytest.fixture(scope="session")
