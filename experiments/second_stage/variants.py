@@ -13,7 +13,14 @@ from marco_dag.training import RecipeConfig
 Measure: TypeAlias = Literal["accuracy", "no_answer"]
 """What is compared: the share of answers that are correct, or of responses that state none."""
 
-PROFILE: Profile = load_profile("miniature")
+
+def _unwatched(profile: Profile) -> Profile:
+    """`profile` with no stage watched: one that may stop early would not train on as many tokens as the others."""
+    recipes = {name: recipe.model_copy(update={"watch": None}) for name, recipe in profile.recipes.items()}
+    return profile.model_copy(update={"sft": profile.sft.model_copy(update={"watch": None}), "recipes": recipes})
+
+
+PROFILE: Profile = _unwatched(load_profile("miniature"))
 """Whose models, questions, search, SFT and evaluation every variant stands on."""
 
 SFT = "sft"
@@ -51,6 +58,12 @@ def _variants() -> dict[str, Variant]:
         "full": Variant(recipe=recipes["full"], curation=curation),
         "full-gentle": Variant(recipe=full("full, β 0.03 and α 4", beta=0.03, sft_weight=4.0), curation=curation),
         "full-low-rate": Variant(recipe=full("full, learning rate 1e-4", learning_rate=1e-4), curation=curation),
+        "full-length-normalised": Variant(
+            recipe=full("full, log-probabilities a token, β 5", length_normalised=True, beta=5.0), curation=curation
+        ),
+        "full-visit-smoothing": Variant(
+            recipe=full("full, ε of each pair from its tree's visits", smoothing_from="pair"), curation=curation
+        ),
         "full-every-divergence": Variant(recipe=full("full, a pair for every divergence point"), curation=every),
         "full-on-policy": Variant(
             recipe=full("full, on the SFT checkpoint's own trees"), curation=curation, on_policy=True

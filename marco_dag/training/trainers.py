@@ -101,7 +101,7 @@ class _StageTrainer(ShardedStates):
             self._order, args.per_device_train_batch_size, rank=args.process_index, ranks=max(args.world_size, 1)
         )
         loader: DataLoader[dict[str, Tensor]] = DataLoader(
-            self.train_dataset,  # type: ignore[attr-defined]
+            self.train_dataset,
             batch_sampler=batches,
             collate_fn=self._collate,
             pin_memory=args.dataloader_pin_memory,
