@@ -1,6 +1,6 @@
 """The published benchmarks' questions, and the scores: every checkpoint answers them and the held-out questions."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from functools import partial
@@ -165,7 +165,7 @@ def _answer(
     how = step.profile.engine_of("student")
     whose: dict[str, JsonValue] = {"checkpoint": checkpoint, "model": model.digest, "seed": step.profile.seed}
 
-    def answer(folder: Path) -> None:
+    def answer(folder: Path) -> Sequence[str]:
         store = ArtifactStore(step.storage.artifacts)
         opened: list[Engine] = []
         with ExitStack() as stack:
@@ -182,6 +182,7 @@ def _answer(
             ]
         scores = [pl.read_parquet(artifact.path / "scores.parquet") for artifact in answered]
         pl.concat(scores).write_parquet(folder / "scores.parquet")
+        return [artifact.id for artifact in answered]
 
     keys: dict[str, JsonValue] = {name: dict(part.key) for name, part in parts.items()}
     return step.reuse_or_make("scores", {**whose, "parts": keys, "code": EVALUATION_VERSION}, answer)

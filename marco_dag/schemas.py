@@ -232,6 +232,7 @@ ARTIFACTS = pl.Schema(
         "rows": pl.Int64(),  # null for a checkpoint
         "path": pl.String(),  # relative to the storage root
         "mlflow_run_id": pl.String(),
+        "stored": pl.String(),  # the artifact of the store that holds the content; null if there is none
         "reused": pl.Boolean(),
         "created_at": pl.Datetime("us", "UTC"),
     }

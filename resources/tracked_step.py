@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import polars as pl
 
 from marco_dag.identity import canonical_json
-from resources.redaction import redact
+from marco_dag.redaction import redact
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -1,6 +1,6 @@
 """Where every row came from: events, the DuckDB views over them, and the walk back to the seeds."""
 
-from marco_dag.lineage.events import LineageLog, Materialization, Place
+from marco_dag.lineage.events import LineageLog, Materialization, Place, latest_events
 from marco_dag.lineage.origin import Origin
 from marco_dag.lineage.views import connect, ensure_database, open_database, refresh_database
 from marco_dag.lineage.walk import ACCEPTED, trace
@@ -13,6 +13,7 @@ __all__ = [
     "Place",
     "connect",
     "ensure_database",
+    "latest_events",
     "open_database",
     "refresh_database",
     "trace",

@@ -46,6 +46,8 @@ class Materialization:
     """Where the content lies, relative to the storage root."""
     mlflow_run_id: str | None = None
     """The MLflow run of the step; None if it was not tracked."""
+    stored: str | None = None
+    """The artifact of the store that holds the content, or that it was read from; None if there is none."""
     reused: bool = False
     """Whether the content was there already and no work was done."""
     inputs: tuple[str, ...] = ()
@@ -113,7 +115,13 @@ class LineageLog:
         return self._folder.glob("*.json")
 
 
+def latest_events(events: Iterable[Materialization]) -> list[Materialization]:
+    """The newest of each asset and partition, oldest first."""
+    return list({(event.asset_key, event.partition): event for event in sorted(events, key=_age)}.values())
+
+
 _FIELDS = tuple(f.name for f in fields(Materialization))
+_ADDED_LATER = {"stored": None}
 
 
 def _place(asset_key: str, partition: str | None) -> str:
@@ -127,7 +135,7 @@ def _age(materialization: Materialization) -> tuple[datetime, str]:
 
 def _read(file: Path) -> Materialization:
     try:
-        event = json.loads(file.read_text(encoding="utf-8"))
+        event = {**_ADDED_LATER, **json.loads(file.read_text(encoding="utf-8"))}
         values = {name: event[name] for name in _FIELDS}
         values["inputs"] = tuple(values["inputs"])
         values["created_at"] = datetime.fromisoformat(values["created_at"])

@@ -13,6 +13,7 @@ from marco_dag.curation.config import CurationConfig, LengthRank
 from marco_dag.engines.config import EngineConfig, TransformersConfig
 from marco_dag.errors import ProfileError
 from marco_dag.evaluation.config import EvaluationConfig
+from marco_dag.lifecycle.config import RetentionConfig
 from marco_dag.miniature.config import MiniatureConfig
 from marco_dag.search.config import SearchConfig
 from marco_dag.seeds.config import SeedsConfig
@@ -60,6 +61,8 @@ class Profile(Config):
     """The second-stage recipes by name; each is a partition of `dpo_checkpoint`."""
     evaluation: EvaluationConfig = EvaluationConfig()
     """How checkpoints are scored."""
+    retention: RetentionConfig = RetentionConfig()
+    """How long `marco gc` leaves alone what nothing refers to."""
 
     @model_validator(mode="after")
     def _recipe_names_are_free(self) -> "Profile":
