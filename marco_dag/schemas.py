@@ -238,6 +238,21 @@ ARTIFACTS = pl.Schema(
     }
 )
 
+PROMOTIONS = pl.Schema(
+    {
+        "model": pl.String(),  # registered model
+        "version": pl.Int64(),  # that was to become the champion
+        "checkpoint": pl.String(),
+        "checkpoint_digest": pl.String(),
+        "champion": pl.Int64(),  # version that was the champion until then; null if there was none
+        "promoted": pl.Boolean(),
+        "reason": pl.String(),  # why it was forced; null if it was not
+        "objections": pl.String(),  # JSON list of what spoke against it
+        "evidence": pl.String(),  # JSON list of the comparisons with the champion
+        "decided_at": pl.Datetime("us", "UTC"),
+    }
+)
+
 ARTIFACT_INPUTS = pl.Schema({"artifact_id": pl.String(), "input_artifact_id": pl.String()})
 
 TABLES: dict[str, pl.Schema] = {

@@ -2,7 +2,7 @@
 
 <root>/tables/<table>/<partition or all>.parquet
 <root>/artifacts/<kind>/<id>/                      marco_dag.store
-<root>/lineage/events/*.json, <root>/lineage.duckdb  marco_dag.lineage
+<root>/lineage/{events,promotions}/*.json, <root>/lineage.duckdb  marco_dag.lineage
 <root>/mlflow/                                     runs: a sqlite store and its artifacts
 <root>/reports/
 <root>/logs/engines/                               what servers that a step started have said
@@ -60,6 +60,11 @@ class Storage:
     def events(self) -> Path:
         """One small JSON file a materialization."""
         return self.lineage / "events"
+
+    @property
+    def promotions(self) -> Path:
+        """One small JSON file a decision about which checkpoint is in use."""
+        return self.lineage / "promotions"
 
     @property
     def database(self) -> Path:

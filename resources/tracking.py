@@ -60,7 +60,7 @@ class MlflowTracking(dg.ConfigurableResource["MlflowTracking"]):
         )
         status = "KILLED"
         try:
-            yield TrackedStep(client, experiment_id, run.info.run_id)
+            yield TrackedStep(self._store, experiment_id, run.info.run_id)
             status = "FINISHED"
         except Exception:
             status = "FAILED"

@@ -9,7 +9,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from types import ModuleType
 
-from marco_dag.cli import artifacts, gc, lineage, profile, scores, sql, watch
+from marco_dag.cli import artifacts, gc, lineage, profile, promote, scores, sql, watch
 from marco_dag.errors import MarcoError
 
 _COMMANDS: Mapping[str, ModuleType] = {
@@ -17,6 +17,7 @@ _COMMANDS: Mapping[str, ModuleType] = {
     "gc": gc,
     "lineage": lineage,
     "profile": profile,
+    "promote": promote,
     "scores": scores,
     "sql": sql,
     "watch": watch,

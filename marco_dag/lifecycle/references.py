@@ -54,8 +54,6 @@ def _by_events(storage: Storage) -> Iterator[tuple[str, str]]:
 
 
 def _by_aliases(mlflow: MlflowStore) -> Iterator[tuple[str, str]]:
-    if not mlflow.exists:
-        return
     for alias, version in ModelRegistry(mlflow).aliased():
         yield version.registration.artifact, f"{alias}: {version}"
         yield version.registration.scores, f"scores of {alias}: {version}"

@@ -125,6 +125,8 @@ class ModelRegistry:
 
     def aliased(self) -> Iterator[tuple[str, Version]]:
         """Every version that has an alias, of every registered model, with the alias."""
+        if not self._store.exists:
+            return
         with self._asking():
             models = {model.name: self._versions(model.name) for model in self._client.search_registered_models()}
             aliases = {model: self._aliases(model) for model in models}
@@ -147,7 +149,7 @@ class ModelRegistry:
         return self._store.client()
 
     def _aliases(self, model: str) -> dict[str, int]:
-        found = self._client.search_registered_models(f"name = '{model}'")
+        found = self._client.search_registered_models(f"name = '{model}'") if self._store.exists else []
         return {alias: int(number) for alias, number in found[0].aliases.items()} if found else {}
 
     def _versions(self, model: str) -> list[Version]:
@@ -155,7 +157,7 @@ class ModelRegistry:
         names = [field.name for field in fields(Registration)]
         found = [
             Version(model, int(version.version), Registration(**{name: version.tags[_PREFIX + name] for name in names}))
-            for version in self._client.search_model_versions(f"name = '{model}'")
+            for version in (self._client.search_model_versions(f"name = '{model}'") if self._store.exists else [])
             if all(_PREFIX + name in version.tags for name in names)
         ]
         return sorted(found, key=lambda version: -version.number)
