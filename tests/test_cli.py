@@ -11,6 +11,18 @@ import yaml
 
 from marco_dag.profiles import shipped_profiles
 
+COMMANDS = (
+    "artifacts",
+    "gc",
+    "lineage",
+    "profile",
+    "promote",
+    "scores",
+    "serve",
+    "sql",
+    "watch",
+)
+
 
 def test_help_names_every_command_and_imports_nothing_heavy():
     script = (
@@ -21,7 +33,7 @@ def test_help_names_every_command_and_imports_nothing_heavy():
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (0, "")
-    for command in ("artifacts", "gc", "lineage", "profile", "scores", "sql", "watch"):
+    for command in COMMANDS:
         assert re.search(rf"^    {command}\s", done.stdout, re.MULTILINE), command
 
 

@@ -9,7 +9,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from types import ModuleType
 
-from marco_dag.cli import artifacts, gc, lineage, profile, promote, scores, sql, watch
+from marco_dag.cli import artifacts, gc, lineage, profile, promote, scores, serve, sql, watch
 from marco_dag.errors import MarcoError
 
 _COMMANDS: Mapping[str, ModuleType] = {
@@ -19,6 +19,7 @@ _COMMANDS: Mapping[str, ModuleType] = {
     "profile": profile,
     "promote": promote,
     "scores": scores,
+    "serve": serve,
     "sql": sql,
     "watch": watch,
 }
