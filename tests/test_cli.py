@@ -13,6 +13,8 @@ from marco_dag.profiles import shipped_profiles
 
 COMMANDS = (
     "artifacts",
+    "export",
+    "export-data",
     "gc",
     "lineage",
     "profile",
