@@ -43,7 +43,8 @@ def model_parts(
     yield (
         f"# {cell(name)}\n\nA student model that learnt to reason from chains of thought grown by tree search with "
         f"checked answers, as Marco-o1 v2 has it (arXiv 2503.01461), by Marco DAG {__version__}. Weights: safetensors; "
-        f"digest `{digest}`. It thinks in tagged blocks (`<thinking>…</thinking>`) and states what it arrives at in `<answer>…</answer>`."
+        f"digest `{digest}`. It thinks in tagged blocks (`<thinking>…</thinking>`) and states what it arrives at in "
+        "`<answer>…</answer>`."
     )
     yield _scores(summary, confidence)
     yield _data(provenance, names)
