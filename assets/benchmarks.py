@@ -1,6 +1,6 @@
 """The published benchmarks' questions, and the scores: every checkpoint answers them and the held-out questions."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from functools import partial
@@ -21,6 +21,7 @@ from marco_dag.errors import EvaluationError
 from marco_dag.evaluation import (
     ALL_BENCHMARKS,
     EVALUATION_VERSION,
+    SCORES_FILE,
     answer_benchmarks,
     answer_questions,
     load_benchmark,
@@ -28,6 +29,7 @@ from marco_dag.evaluation import (
     summarize,
 )
 from marco_dag.identity import JsonValue
+from marco_dag.registry import Registration, registered_name
 from marco_dag.schemas import TABLES, digest_frame
 from marco_dag.store import Artifact, ArtifactStore
 from resources.engines import EnginesResource
@@ -118,7 +120,7 @@ def benchmark_scores(
         who = _Who(checkpoint=checkpoint, checkpoint_digest=model.digest)
         parts = _parts(step, who, held_out_questions, benchmark_questions)
         answered = _answer(step, checkpoint, model, parts, engines)
-        scores = pl.read_parquet(answered.path / "scores.parquet")
+        scores = pl.read_parquet(answered.path / SCORES_FILE)
         config = step.profile.evaluation
         summary = summarize(scores, config.confidence)
         for row in summary.iter_rows(named=True):
@@ -133,6 +135,12 @@ def benchmark_scores(
             for row in summary.filter(pl.col("benchmark").is_in([ALL_BENCHMARKS, *published])).iter_rows(named=True)
         }
         held_out = scores.filter(~pl.col("benchmark").is_in(published))
+        candidate = recipe is not None and recipe.candidate
+        checks = [
+            schema_holds(scores, "scores"),
+            answers_given(summary, config.no_answer_limit, candidate=candidate),
+        ]
+        passed = candidate and all(check.passed for check in checks)
         yield step.finish(
             scores,
             data_version=answered.id,
@@ -142,12 +150,18 @@ def benchmark_scores(
                 **{f"no answer, {which}": row["no_answer"] for which, row in shown.items()},
                 "answers too odd to be checked": {which: row["odd"] for which, row in shown.items() if row["odd"]},
                 "lengths": response_lengths(held_out, checkpoint, config.max_tokens),
+                **({"registered": _register(step, checkpoint, model, answered)} if passed else {}),
             },
-            checks=[
-                schema_holds(scores, "scores"),
-                answers_given(summary, config.no_answer_limit, candidate=recipe is not None and recipe.candidate),
-            ],
+            checks=checks,
         )
+
+
+def _register(step: Step, checkpoint: str, model: Model, scores: Artifact) -> str:
+    """Make a checkpoint that passed its checks the candidate for use; what it is called in the registry."""
+    assert model.artifact is not None
+    registration = Registration(checkpoint, model.digest, model.location, model.artifact, scores.id)
+    folder = Path(model.path(step.storage))
+    return str(step.run.register_candidate(registered_name(step.profile.name), registration, folder))
 
 
 @dataclass(frozen=True)
@@ -165,7 +179,7 @@ def _answer(
     how = step.profile.engine_of("student")
     whose: dict[str, JsonValue] = {"checkpoint": checkpoint, "model": model.digest, "seed": step.profile.seed}
 
-    def answer(folder: Path) -> None:
+    def answer(folder: Path) -> Sequence[str]:
         store = ArtifactStore(step.storage.artifacts)
         opened: list[Engine] = []
         with ExitStack() as stack:
@@ -174,14 +188,15 @@ def _answer(
                 if not opened:
                     engine = engines.open(model.path(step.storage), how, name=checkpoint)
                     opened.append(stack.enter_context(engine))
-                part.ask(opened[0]).write_parquet(part_folder / "scores.parquet")
+                part.ask(opened[0]).write_parquet(part_folder / SCORES_FILE)
 
             answered = [
                 store.get_or_make("answers", {**whose, **part.key, "code": EVALUATION_VERSION}, partial(ask, part))
                 for part in parts.values()
             ]
-        scores = [pl.read_parquet(artifact.path / "scores.parquet") for artifact in answered]
-        pl.concat(scores).write_parquet(folder / "scores.parquet")
+        scores = [pl.read_parquet(artifact.path / SCORES_FILE) for artifact in answered]
+        pl.concat(scores).write_parquet(folder / SCORES_FILE)
+        return [artifact.id for artifact in answered]
 
     keys: dict[str, JsonValue] = {name: dict(part.key) for name, part in parts.items()}
     return step.reuse_or_make("scores", {**whose, "parts": keys, "code": EVALUATION_VERSION}, answer)

@@ -11,7 +11,11 @@ MarcoError
 ├── CurationError     trees cannot be turned into training sets
 ├── TrainingError     training cannot start or had to stop
 ├── EvaluationError   a checkpoint cannot be scored
-└── LineageError      an id or path has no recorded origin
+├── LineageError      an id or path has no recorded origin
+├── StorageError      what is stored is damaged, or lies where it must not
+├── RegistryError     a model version is unknown, or must not be promoted
+├── ServingError      a checkpoint cannot be served
+└── ExportError       a checkpoint or a data set cannot be handed out
 
 A message says what is wrong, where (file, row, field) and what to do about it.
 """
@@ -63,3 +67,19 @@ class EvaluationError(MarcoError):
 
 class LineageError(MarcoError):
     """An id or path has no recorded origin."""
+
+
+class StorageError(MarcoError):
+    """What is stored is damaged, or lies where it must not."""
+
+
+class RegistryError(MarcoError):
+    """A model version is unknown, or must not be promoted."""
+
+
+class ServingError(MarcoError):
+    """A checkpoint cannot be served."""
+
+
+class ExportError(MarcoError):
+    """A checkpoint or a data set cannot be handed out."""

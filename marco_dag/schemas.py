@@ -233,8 +233,24 @@ ARTIFACTS = pl.Schema(
         "rows": pl.Int64(),  # null for a checkpoint
         "path": pl.String(),  # relative to the storage root
         "mlflow_run_id": pl.String(),
+        "stored": pl.String(),  # the artifact of the store that holds the content; null if there is none
         "reused": pl.Boolean(),
         "created_at": pl.Datetime("us", "UTC"),
+    }
+)
+
+PROMOTIONS = pl.Schema(
+    {
+        "model": pl.String(),  # registered model
+        "version": pl.Int64(),  # that was to become the champion
+        "checkpoint": pl.String(),
+        "checkpoint_digest": pl.String(),
+        "champion": pl.Int64(),  # version that was the champion until then; null if there was none
+        "promoted": pl.Boolean(),
+        "reason": pl.String(),  # why it was forced; null if it was not
+        "objections": pl.String(),  # JSON list of what spoke against it
+        "evidence": pl.String(),  # JSON list of the comparisons with the champion
+        "decided_at": pl.Datetime("us", "UTC"),
     }
 )
 

@@ -1,8 +1,8 @@
-"""Where everything lies below one folder, the storage root. Knows names and places; reads and writes nothing.
+"""Where everything lies below one folder, the storage root. Knows names and places; opens no file.
 
 <root>/tables/<table>/<partition or all>.parquet
 <root>/artifacts/<kind>/<id>/                      marco_dag.store
-<root>/lineage/events/*.json, <root>/lineage.duckdb  marco_dag.lineage
+<root>/lineage/{events,promotions}/*.json, <root>/lineage.duckdb  marco_dag.lineage
 <root>/mlflow/                                     runs: a sqlite store and its artifacts
 <root>/reports/
 <root>/logs/engines/                               what servers that a step started have said
@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote
 
+from marco_dag.errors import StorageError
 from marco_dag.identity import digest_json
 
 HOME_VARIABLE = "MARCO_HOME"
@@ -62,6 +63,11 @@ class Storage:
         return self.lineage / "events"
 
     @property
+    def promotions(self) -> Path:
+        """One small JSON file a decision about which checkpoint is in use."""
+        return self.lineage / "promotions"
+
+    @property
     def database(self) -> Path:
         """DuckDB views over the events and the tables."""
         return self.root / "lineage.duckdb"
@@ -102,6 +108,13 @@ class Storage:
     def manifest_file(self, asset: str, partition: str | None = None) -> Path:
         """The JSON file that says which models one partition of an asset, or an asset without partitions, made."""
         return self.root / "manifests" / escape_segment(asset) / f"{partition_stem(partition)}.json"
+
+    def artifact_folder(self, location: str) -> Path:
+        """The folder at `location`, relative to the root; StorageError where it is no artifact's, by `..` or a link."""
+        folder = self.root / location
+        if not Path(os.path.realpath(folder)).is_relative_to(os.path.realpath(self.artifacts)):
+            raise StorageError(f"{location!r} leads out of {self.artifacts}; nothing but artifacts is taken from there")
+        return folder
 
     def relative(self, path: Path) -> str:
         """`path` relative to the root, with forward slashes; ValueError if it lies elsewhere."""

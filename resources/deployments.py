@@ -6,6 +6,7 @@ from collections.abc import Mapping
 import dagster as dg
 
 from marco_dag.errors import ProfileError
+from marco_dag.registry import TRACKING_VARIABLE
 from resources.engines import EnginesResource
 from resources.lineage import LineageResource
 from resources.models import ModelManifests
@@ -17,9 +18,6 @@ from resources.tracking import MlflowTracking
 
 DEPLOYMENT_VARIABLE = "MARCO_DEPLOYMENT"
 """Environment variable that names the deployment; without it, `laptop`."""
-
-TRACKING_VARIABLE = "MARCO_MLFLOW_URI"
-"""Environment variable with the address of an MLflow server; without it, runs go into a file below the storage root."""
 
 
 def _laptop() -> dict[str, object]:

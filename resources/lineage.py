@@ -24,13 +24,15 @@ class LineageResource(dg.ConfigurableResource["LineageResource"]):
         path: str | None,
         output: dg.AssetKey | None = None,
         mlflow_run_id: str | None = None,
+        stored: str | None = None,
         reused: bool = False,
     ) -> str:
         """Record that the step made `output` (default: its only asset) and return the artifact id.
 
         The inputs are the versions of the asset's upstream partitions, as Dagster maps them to this step, that were the
         newest when the step started; what was never recorded (external data) is left out. `path` is relative to the
-        storage root. Of a multi-asset, record an output before those that are made from it.
+        storage root, `stored` the id of the artifact that holds the content. Of a multi-asset, record an output before
+        those that are made from it.
         """
         storage = self.home.storage
         log = LineageLog(storage)
@@ -45,6 +47,7 @@ class LineageResource(dg.ConfigurableResource["LineageResource"]):
                 rows=rows,
                 path=path,
                 mlflow_run_id=mlflow_run_id,
+                stored=stored,
                 reused=reused,
                 inputs=_inputs(context, key, log),
             )

@@ -42,8 +42,13 @@ class Step:
     """Its MLflow run."""
     _lineage: LineageResource
 
-    def reuse_or_make(self, kind: str, key: Mapping[str, JsonValue], make: Callable[[Path], None]) -> Artifact:
-        """The stored artifact of `kind` for `key`, made where there is none; the log says which it was."""
+    def reuse_or_make(
+        self, kind: str, key: Mapping[str, JsonValue], make: Callable[[Path], Sequence[str] | None]
+    ) -> Artifact:
+        """The stored artifact of `kind` for `key`, made where there is none; the log says which it was.
+
+        `make` as `ArtifactStore.get_or_make` has it.
+        """
         self.run.log_params(key)
         artifact = ArtifactStore(self.storage.artifacts).get_or_make(kind, key, make)
         what = "reused, had cost" if artifact.reused else "made in"
@@ -77,6 +82,7 @@ class Step:
             rows=rows,
             path=self._path(key, value),
             mlflow_run_id=self.run.run_id,
+            stored=artifact.id if artifact else None,
             reused=artifact is not None and artifact.reused,
         )
         told: dict[str, Any] = {"mlflow_run": self.run.run_id, **(metadata or {})}

@@ -1,4 +1,4 @@
-"""What a step says to MLflow: parameters, metrics, curves, the tables it read, the checkpoint it made.
+"""What a step says to MLflow: parameters, metrics, curves, the tables it read, the checkpoint it made or approved.
 
 One `TrackedStep` stands for one MLflow run. It talks through a client of its own and never touches MLflow's global
 state, so that several steps of one process do not meet.
@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import polars as pl
 
 from marco_dag.identity import canonical_json
-from resources.redaction import redact
+from marco_dag.redaction import redact
+from marco_dag.registry import MlflowStore, ModelRegistry, Registration, Version
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -33,8 +34,9 @@ T = TypeVar("T")
 class TrackedStep:
     """One running MLflow run. Made by `resources.tracking.MlflowTracking.step_run`."""
 
-    def __init__(self, client: Any, experiment_id: str, run_id: str) -> None:  # noqa: ANN401  MLflow is not typed
-        self._client = client
+    def __init__(self, store: MlflowStore, experiment_id: str, run_id: str) -> None:
+        self._client: Any = store.client()
+        self._registry = ModelRegistry(store)
         self._experiment_id = experiment_id
         self.run_id = run_id
 
@@ -101,6 +103,27 @@ class TrackedStep:
         self._client.log_outputs(self.run_id, [LoggedModelOutput(model.model_id, step=0)])
         self._log(_metrics(metrics, 0, model.model_id))
         return str(model.model_id)
+
+    def register_candidate(self, model: str, checkpoint: Registration, folder: Path) -> Version:
+        """Register the checkpoint in `folder` as a version of `model`, the candidate; known weights get no second one.
+
+        The version stands on what `log_checkpoint` logged of the artifact; that is logged here where it is missing.
+        """
+        logged = self._client.search_logged_models(
+            [self._experiment_id],
+            filter_string=f"params.artifact = '{checkpoint.artifact}'",
+            order_by=[{"field_name": "creation_time", "ascending": False}],
+            max_results=1,
+        )
+        model_id = (
+            logged[0].model_id
+            if logged
+            else self.log_checkpoint(
+                checkpoint.checkpoint, folder, params={"artifact": checkpoint.artifact}, metrics={}
+            )
+        )
+        source = self._client.get_logged_model(model_id).artifact_location
+        return self._registry.register(model, checkpoint, source=source, run_id=self.run_id)
 
     def log_figure(self, figure: "Figure", name: str) -> None:
         """Log a picture as `name`, a file name such as `lengths.png`."""

@@ -1,19 +1,16 @@
 """MLflow as a resource: one MLflow run a step, below one parent run for each Dagster run.
 
-Everything goes through clients made here; MLflow's global tracking address is never set, and its telemetry is off.
+Where the store is and how it is opened is `marco_dag.registry.mlflow_store`'s business.
 """
 
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import lru_cache
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING
 
 import dagster as dg
-from filelock import FileLock
 from pydantic import Field
 
+from marco_dag.registry import MlflowStore
 from resources.storage import StorageResource
 from resources.tracked_step import TrackedStep
 
@@ -40,7 +37,7 @@ class MlflowTracking(dg.ConfigurableResource["MlflowTracking"]):
     @property
     def uri(self) -> str:
         """The tracking address in use: give it to `mlflow ui --backend-store-uri`."""
-        return self.tracking_uri or f"sqlite:///{self._folder / 'mlflow.db'}"
+        return self._store.uri
 
     @contextmanager
     def step_run(self, context: dg.AssetExecutionContext) -> Iterator[TrackedStep]:
@@ -63,7 +60,7 @@ class MlflowTracking(dg.ConfigurableResource["MlflowTracking"]):
         )
         status = "KILLED"
         try:
-            yield TrackedStep(client, experiment_id, run.info.run_id)
+            yield TrackedStep(self._store, experiment_id, run.info.run_id)
             status = "FINISHED"
         except Exception:
             status = "FAILED"
@@ -74,24 +71,24 @@ class MlflowTracking(dg.ConfigurableResource["MlflowTracking"]):
 
     def client(self) -> "MlflowClient":
         """A client of the store, which is set up first where it is new; safe from many processes at once."""
-        return _open(self.uri, self._folder)
+        return self._store.client()
 
     @property
-    def _folder(self) -> Path:
-        return self.home.storage.mlflow
+    def _store(self) -> MlflowStore:
+        return MlflowStore(self.home.storage.mlflow, self.tracking_uri)
 
     def _experiment_id(self, client: "MlflowClient") -> str:
-        with _lock(self._folder):
+        with self._store.lock():
             found = client.get_experiment_by_name(self.experiment)
             if found is not None:
                 return str(found.experiment_id)
             # A server of somebody else's keeps artifacts where it wants to.
-            location = None if self.tracking_uri else (self._folder / "artifacts").as_uri()
+            location = None if self.tracking_uri else (self._store.folder / "artifacts").as_uri()
             return str(client.create_experiment(self.experiment, artifact_location=location))
 
     def _parent_run(self, client: "MlflowClient", experiment_id: str, dagster_run_id: str) -> str:
         tags = {_LEVEL_TAG: "run", _RUN_TAG: dagster_run_id}
-        with _lock(self._folder):
+        with self._store.lock():
             found = client.search_runs([experiment_id], _filter(tags), max_results=1)
             if found:
                 client.update_run(found[0].info.run_id, status="RUNNING")
@@ -109,19 +106,3 @@ def _settle(client: "MlflowClient", experiment_id: str, parent: str) -> None:
 
 def _filter(tags: dict[str, str]) -> str:
     return " and ".join(f"tags.`{name}` = '{value}'" for name, value in tags.items())
-
-
-def _lock(folder: Path) -> FileLock:
-    folder.mkdir(parents=True, exist_ok=True)
-    return FileLock(folder / "mlflow.lock")
-
-
-@lru_cache(maxsize=8)
-def _open(uri: str, folder: Path) -> "MlflowClient":
-    os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
-    from mlflow import MlflowClient
-
-    # The first opening of a sqlite store creates its tables; processes that do so at the same time kill each other.
-    with _lock(folder):
-        client: Any = MlflowClient(tracking_uri=uri, registry_uri=uri)
-    return cast("MlflowClient", client)

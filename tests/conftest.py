@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 import polars as pl
 import pytest
 
+from marco_dag.cli import main
 from marco_dag.lineage import LineageLog, Materialization
 from marco_dag.schemas import TABLES, conform
 from marco_dag.storage import Storage
@@ -107,6 +108,18 @@ def leavings(tmp_path) -> Leavings:
     scores = [f"benchmark_scores/{checkpoint}" for checkpoint in ("base", "sft", "full")]
     made.record("distillation_report", made_from=scores, path="reports/report.html")
     return made
+
+
+@pytest.fixture
+def marco(leavings, capsys, monkeypatch):
+    """Runs a command over the leavings; returns (status, standard output, standard error)."""
+    monkeypatch.setenv("MARCO_HOME", str(leavings.storage.root))
+
+    def run(*arguments: str) -> tuple[int, str, str]:
+        status = main(arguments)
+        return status, *capsys.readouterr()
+
+    return run
 
 
 def _fill_batch(made: Leavings, batch: str, numbers: tuple[int, ...], question: dict) -> None:

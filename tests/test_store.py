@@ -8,7 +8,8 @@ import time
 
 import pytest
 
-from marco_dag.store import ArtifactStore
+from marco_dag.errors import StorageError
+from marco_dag.store import MANIFEST, ArtifactStore, held, is_being_made, last_used, read_manifest, remove
 
 
 @pytest.fixture
@@ -17,7 +18,10 @@ def store(tmp_path):
 
 
 def write(text):
-    return lambda folder: (folder / "weights").write_text(text)
+    def make(folder):
+        (folder / "weights").write_text(text)
+
+    return make
 
 
 def test_work_that_was_done_is_found_again(store):
@@ -103,6 +107,12 @@ def _make_until_killed(root, began):
     ArtifactStore(root).get_or_make("sft", {}, make)
 
 
+def _hold_until_killed(folder, began):
+    with held(folder):
+        began.set()
+        time.sleep(600)
+
+
 def test_a_killed_maker_blocks_nobody_and_its_work_is_gone_on_with(store):
     context = multiprocessing.get_context("spawn")
     began = context.Event()
@@ -115,3 +125,75 @@ def test_a_killed_maker_blocks_nobody_and_its_work_is_gone_on_with(store):
     made = store.get_or_make("sft", {}, lambda folder: found.append((folder / "progress").read_text()))
     assert found == ["half"]
     assert (made.path / "progress").read_text() == "half"
+
+
+class TestRemoval:
+    """An artifact goes only where nobody makes, holds or waits for it, and nobody has used it since."""
+
+    @pytest.fixture
+    def made(self, store):
+        return store.get_or_make("sft", {}, write("weights")).path
+
+    def test_an_artifact_goes_as_a_whole_and_is_made_anew(self, store, made):
+        assert remove(made, unused_since=time.time())
+        assert [path.name for path in made.parent.iterdir() if path.is_dir()] == []
+        assert not store.get_or_make("sft", {}, write("again")).reused
+
+    def test_what_was_asked_for_since_stays(self, store, made):
+        before = time.time() - 60
+        os.utime(made / MANIFEST, (before, before))
+        assert last_used(made) == pytest.approx(before)
+        store.get_or_make("sft", {}, write("again"))
+        assert last_used(made) > before + 30
+        assert not remove(made, unused_since=before + 30)
+        assert made.exists()
+
+    def test_what_a_reader_holds_stays_until_it_lets_go(self, made):
+        (made / "model").mkdir()
+        with held(made / "model"), held(made):
+            assert not remove(made, unused_since=time.time())
+        assert remove(made, unused_since=time.time())
+
+    def test_a_killed_reader_holds_nothing(self, made):
+        context = multiprocessing.get_context("spawn")
+        began = context.Event()
+        process = context.Process(target=_hold_until_killed, args=(made, began))
+        process.start()
+        assert began.wait(60)
+        assert not remove(made, unused_since=time.time())
+        os.kill(process.pid, signal.SIGKILL)
+        process.join()
+        assert remove(made, unused_since=time.time())
+
+    def test_a_path_in_no_artifact_can_be_held_too(self, tmp_path):
+        with held(tmp_path):
+            pass
+
+    def test_what_is_being_made_stays_and_what_was_left_unfinished_goes(self, store):
+        def make(folder):
+            (folder / "step-1").write_text("done")
+            assert is_being_made(folder)
+            assert not remove(folder, unused_since=time.time() + 60)
+            raise RuntimeError("power cut")
+
+        with pytest.raises(RuntimeError, match="power cut"):
+            store.get_or_make("sft", {}, make)
+        [partial] = store.root.glob("sft/*.partial")
+        assert not is_being_made(partial)
+        assert last_used(partial) == (partial / "step-1").stat().st_mtime
+        assert not remove(partial, unused_since=last_used(partial) - 1)
+        assert remove(partial, unused_since=time.time())
+        assert not partial.exists()
+
+
+def test_the_parts_of_an_artifact_are_remembered(store):
+    made = store.get_or_make("scores", {}, lambda _: ["answers-1", "answers-2"])
+    assert read_manifest(made.path).parts == ("answers-1", "answers-2")
+    assert read_manifest(store.get_or_make("sft", {}, write("weights")).path).parts == ()
+
+
+def test_a_damaged_artifact_is_named(store):
+    made = store.get_or_make("sft", {}, write("weights"))
+    (made.path / MANIFEST).write_text("")
+    with pytest.raises(StorageError, match=rf"{made.id}: no whole artifact, .* remove the folder"):
+        store.get_or_make("sft", {}, write("weights"))

@@ -1,4 +1,4 @@
-"""The `marco` command: looks at what the pipeline has made and is making. It starts no run; `dagster` does that.
+"""The `marco` command: looks at what the pipeline has made, and takes care of it. It starts no run: `dagster` does.
 
 A module a command, registered in `_COMMANDS`. What a command needs is imported when it runs, so that `marco --help`
 answers at once. Errors of the library go to standard error and end with status 2.
@@ -9,13 +9,19 @@ import sys
 from collections.abc import Mapping, Sequence
 from types import ModuleType
 
-from marco_dag.cli import lineage, profile, scores, sql, watch
+from marco_dag.cli import artifacts, export, export_data, gc, lineage, profile, promote, scores, serve, sql, watch
 from marco_dag.errors import MarcoError
 
 _COMMANDS: Mapping[str, ModuleType] = {
+    "artifacts": artifacts,
+    "export": export,
+    "export-data": export_data,
+    "gc": gc,
     "lineage": lineage,
     "profile": profile,
+    "promote": promote,
     "scores": scores,
+    "serve": serve,
     "sql": sql,
     "watch": watch,
 }
@@ -25,7 +31,7 @@ _COMMANDS: Mapping[str, ModuleType] = {
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; returns the process's exit status: 0, or 2 where the input is at fault."""
     parser = argparse.ArgumentParser(
-        prog="marco", description="Look at what the pipeline has made, and where it came from."
+        prog="marco", description="Look at what the pipeline has made and where it came from, and take care of it."
     )
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
     for name, module in _COMMANDS.items():

@@ -5,8 +5,8 @@ import json
 import sys
 from typing import TYPE_CHECKING
 
+from marco_dag.cli.options import declare_root, storage_of
 from marco_dag.cli.output import console, print_json, printable
-from marco_dag.cli.root import declare_root, storage_of
 
 if TYPE_CHECKING:
     from rich.text import Text

@@ -1,19 +1,16 @@
 """`marco scores`: the results table, and the published benchmarks."""
 
 import argparse
-import os
 
+from marco_dag.cli.options import declare_profile, declare_root, profile_of, storage_of
 from marco_dag.cli.output import console
-from marco_dag.cli.root import declare_root, storage_of
 
 HELP = "Print the results table of the checkpoints that were scored."
 
 
 def declare(parser: argparse.ArgumentParser) -> None:
     """Add the arguments."""
-    parser.add_argument(
-        "--profile", metavar="NAME_OR_PATH", help="whose recipes to describe (default: $MARCO_PROFILE, else miniature)"
-    )
+    declare_profile(parser, "whose recipes to describe")
     declare_root(parser)
 
 
@@ -22,10 +19,9 @@ def run(chosen: argparse.Namespace) -> None:
     from marco_dag.errors import EvaluationError
     from marco_dag.evaluation import summarize
     from marco_dag.lineage import connect
-    from marco_dag.profiles import load_profile
     from marco_dag.report import benchmarks_table, describe_checkpoints, results_table
 
-    profile = load_profile(chosen.profile or os.environ.get("MARCO_PROFILE") or "miniature")
+    profile = profile_of(chosen)
     storage = storage_of(chosen)
     with connect(storage) as connection:
         scores = connection.sql("SELECT * FROM scores").pl()

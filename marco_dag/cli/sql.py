@@ -4,8 +4,8 @@ import argparse
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from marco_dag.cli.options import declare_root, storage_of
 from marco_dag.cli.output import console, print_json, printable
-from marco_dag.cli.root import declare_root, storage_of
 
 if TYPE_CHECKING:
     from rich.table import Table

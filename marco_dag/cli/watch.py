@@ -9,8 +9,8 @@ from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from marco_dag.cli.options import declare_root, storage_of
 from marco_dag.cli.output import console, print_json
-from marco_dag.cli.root import declare_root, storage_of
 
 if TYPE_CHECKING:
     from rich.table import Table

@@ -17,7 +17,7 @@ from marco_dag.errors import EngineError
 from marco_dag.guarded_process import GuardedProcess, describe_status
 
 HOST = "127.0.0.1"
-"""Servers listen to this machine alone."""
+"""Servers listen to this machine alone, unless told otherwise."""
 
 _SECONDS_BETWEEN_LOOKS = 0.25
 _LOOK_TIMEOUT_S = 5.0
@@ -48,10 +48,15 @@ class GuardedServer:
         restarts: int,
         log: Path,
         say: Callable[[str], None],
+        host: str = HOST,
     ) -> None:
-        """Each line of its log goes to the file `log` as it is, and to `say` behind its `name`."""
+        """Each line of its log goes to the file `log` as it is, and to `say` behind its `name`.
+
+        `host` is the address on which it is to be found.
+        """
         self.name = name
         self.port = port
+        self.host = host
         self._command = command
         self._environment = dict(environment)
         self._restarts = restarts
@@ -88,7 +93,7 @@ class GuardedServer:
     @property
     def url(self) -> str:
         """Where it listens."""
-        return f"http://{HOST}:{self.port}"
+        return f"http://{self.host}:{self.port}"
 
     def why_gone(self) -> str | None:
         """Why it will not come back, with the last lines of its log; None while it is there or being started."""
@@ -106,7 +111,7 @@ class GuardedServer:
         self._healthy = True
 
     def _answers(self) -> bool:
-        connection = http.client.HTTPConnection(HOST, self.port, timeout=_LOOK_TIMEOUT_S)
+        connection = http.client.HTTPConnection(self.host, self.port, timeout=_LOOK_TIMEOUT_S)
         try:
             connection.request("GET", "/health")
             return connection.getresponse().status == 200

@@ -5,12 +5,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from marco_dag.engines.config import TransformersConfig
-from marco_dag.engines.protocol import Engine
 from marco_dag.errors import EngineError
 from marco_dag.identity import digest_folder, digest_json
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
+
+    from marco_dag.engines.transformers_engine import TransformersEngine
 
 WEIGHTS = "*.safetensors"
 """The only weight files that are ever loaded."""
@@ -24,7 +25,7 @@ def checkpoint_digest(checkpoint: str | Path) -> str:
     return digest_json([digest_folder(folder, pattern) for pattern in (WEIGHTS, "*.json", "*.jinja")])
 
 
-def load_engine(checkpoint: str | Path, config: TransformersConfig) -> Engine:
+def load_engine(checkpoint: str | Path, config: TransformersConfig) -> "TransformersEngine":
     """An engine over a checkpoint; EngineError names what the checkpoint lacks.
 
     Loads safetensors only, and runs no code that comes with a model.

@@ -7,6 +7,7 @@ from pathlib import Path
 from marco_dag.engines.config import EngineConfig, ServerConfig, TransformersConfig
 from marco_dag.engines.loading import load_engine
 from marco_dag.engines.protocol import Engine, Role, RoleEngines
+from marco_dag.store import held
 
 
 @contextmanager
@@ -16,20 +17,21 @@ def open_engine(
     """The engine over a checkpoint: a folder, or a name on the hub.
 
     Servers that this starts are named `name` in what they say, line by line to `say` and in full into a file below
-    `logs`; they are stopped when the block ends, also by an error, and when this process is killed. EngineError where
-    the engine cannot be opened.
+    `logs`; they are stopped when the block ends, also by an error, and when this process is killed. Meanwhile nobody
+    removes a checkpoint of the store. EngineError where the engine cannot be opened.
     """
-    if isinstance(config, TransformersConfig):
-        yield load_engine(checkpoint, config)
-    elif isinstance(config, ServerConfig):
-        from marco_dag.engines.connecting import connect
+    with held(Path(checkpoint)):
+        if isinstance(config, TransformersConfig):
+            yield load_engine(checkpoint, config)
+        elif isinstance(config, ServerConfig):
+            from marco_dag.engines.connecting import connect
 
-        yield connect(checkpoint, config)
-    else:
-        from marco_dag.engines.vllm_servers import serve
+            yield connect(checkpoint, config)
+        else:
+            from marco_dag.engines.vllm_servers import serve
 
-        with serve(checkpoint, config, name=name, logs=logs, say=say) as engine:
-            yield engine
+            with serve(checkpoint, config, name=name, logs=logs, say=say) as engine:
+                yield engine
 
 
 @contextmanager

@@ -28,13 +28,29 @@ class PromptEncoder:
         Special tokens come from the template alone, so there is no double BOS. EngineError where the template refuses
         the conversation or the prompt fills the context; None knows no context.
         """
-        text = self._head(request.messages) + request.prefix
-        prompt: list[int] = self._tokenizer.encode(text, add_special_tokens=False)
+        prompt = self.encode_text(self._head(request.messages) + request.prefix)
+        return prompt, self.room(len(prompt), request.max_tokens, context)
+
+    def encode_text(self, text: str, *, special: bool = False) -> list[int]:
+        """The tokens of a text; with `special` those that the tokenizer puts around one, such as BOS, too."""
+        tokens: list[int] = self._tokenizer.encode(text, add_special_tokens=special)
+        return tokens
+
+    @staticmethod
+    def room(prompt: int, wanted: int, context: int | None) -> int:
+        """How many tokens may follow `prompt` tokens: `wanted`, or what `context` leaves; EngineError as `encode`."""
         if context is None:
-            return prompt, request.max_tokens
-        if len(prompt) >= context:
-            raise EngineError(f"a prompt of {len(prompt)} tokens does not fit the model's context of {context}")
-        return prompt, min(request.max_tokens, context - len(prompt))
+            return wanted
+        if prompt >= context:
+            raise EngineError(f"a prompt of {prompt} tokens does not fit the model's context of {context}")
+        return min(wanted, context - prompt)
+
+    def without_special_tokens(self, text: str) -> str:
+        """`text` less the spellings of the tokenizer's special tokens."""
+        for token in self._tokenizer.added_tokens_decoder.values():
+            if token.special:
+                text = text.replace(token.content, "")
+        return text
 
     def check(self, request: Request, context: int | None) -> None:
         """EngineError as `encode`, and where the context has no room for `max_tokens` behind the prompt."""
@@ -47,7 +63,7 @@ class PromptEncoder:
 
     def count(self, text: str) -> int:
         """Tokens that `text` has by itself."""
-        return len(self._tokenizer.encode(text, add_special_tokens=False))
+        return len(self.encode_text(text))
 
     def _render_head(self, messages: tuple[Message, ...]) -> str:
         conversation = [{"role": message.role, "content": message.content} for message in messages]

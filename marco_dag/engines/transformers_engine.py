@@ -23,7 +23,7 @@ from marco_dag.engines.sampling import choose_tokens, token_confidence, uniform_
 from marco_dag.engines.slot_cache import SlotCache
 from marco_dag.engines.stopping import StopFinder
 from marco_dag.engines.turns import turns_here
-from marco_dag.engines.waiting import Call, WaitingLine
+from marco_dag.engines.waiting import Call, Sample, WaitingLine
 from marco_dag.errors import EngineError, EngineUnavailableError
 
 _JOIN_SHARE = 4
@@ -65,9 +65,10 @@ class TransformersEngine:
                 f"the transformers engine needs full attention in every layer, the model has {layer_types}"
             )
         self._model, self._model_digest = model, model_digest
-        self._prompts = PromptEncoder(tokenizer)
+        self.prompts = PromptEncoder(tokenizer)
         self._device = next(model.parameters()).device
-        self._context: int = model.config.max_position_embeddings
+        self.context: int = model.config.max_position_embeddings
+        self._vocabulary = model.get_input_embeddings().num_embeddings
         self._end_tokens = _end_tokens(model, tokenizer)
         self._stops = StopFinder(tokenizer)
         self._slots = config.max_live_sequences
@@ -98,10 +99,15 @@ class TransformersEngine:
         """
         return _WAITING_SHARE * self._slots
 
+    @property
+    def under_way(self) -> int:
+        """Completions that are being written or wait for their turn."""
+        return len(self._rows) + self._waiting.samples
+
     async def check(self, request: Request) -> None:
         """EngineError where the context is too small, the template refuses the prompt or n exceeds the slots."""
         self._accept(request)
-        self._prompts.check(request, self._context)
+        self.prompts.check(request, self.context)
 
     async def close(self) -> None:
         """Stop stepping; EngineUnavailableError for whoever still waits. A later call starts it again."""
@@ -113,6 +119,20 @@ class TransformersEngine:
     async def complete(self, request: Request) -> Sequence[Completion]:
         """The `request.n` completions, shorter where the context ends; EngineError where there is no room at all."""
         prompt, limit = self._accept(request)
+        return [sample.completion for sample in await self._sample(request, prompt, limit)]
+
+    async def continue_tokens(self, prompt: Sequence[int], request: Request) -> Sequence[Sample]:
+        """As `complete`, from a prompt in tokens in the place of the request's messages and prefix.
+
+        EngineError also where the prompt is empty, or holds what is no token of the model.
+        """
+        if not prompt or not all(0 <= token < self._vocabulary for token in prompt):
+            raise EngineError(f"a prompt is one or more tokens, each from 0 to {self._vocabulary - 1}")
+        self._check_slots(request)
+        limit = self.prompts.room(len(prompt), request.max_tokens, self.context)
+        return await self._sample(request, list(prompt), limit)
+
+    async def _sample(self, request: Request, prompt: list[int], limit: int) -> Sequence[Sample]:
         call = Call(request, prompt, limit, asyncio.get_running_loop().create_future())
         self._waiting.join(call)
         self._open.add(call)
@@ -129,11 +149,14 @@ class TransformersEngine:
 
     def _accept(self, request: Request) -> tuple[list[int], int]:
         """The prompt's tokens, and how many tokens a sample may have."""
+        self._check_slots(request)
+        return self.prompts.encode(request, self.context)
+
+    def _check_slots(self, request: Request) -> None:
         if request.n > self._slots:
             raise EngineError(
                 f"n={request.n} exceeds max_live_sequences={self._slots}: raise it in the profile's engine"
             )
-        return self._prompts.encode(request, self._context)
 
     async def _run(self) -> None:
         """Step until nothing is left to do; an error reaches every request that is still open."""
@@ -213,7 +236,7 @@ class TransformersEngine:
         width = max(map(len, rests))
         tokens = torch.tensor([rest + [0] * (width - len(rest)) for rest in rests], device=self._device)
         positions, visible = self._cache.prepare(first, torch.tensor(starts, device=self._device), width)
-        positions = positions.clamp(max=self._context - 1)
+        positions = positions.clamp(max=self.context - 1)
         hidden = self._model.base_model(
             input_ids=tokens,
             attention_mask=visible,
@@ -317,7 +340,7 @@ class TransformersEngine:
         """Note a row's completion; whether its call ended by that."""
         call, count = row.call, len(row.sampled)
         confidence = row.confidence / count if call.request.confidence else None
-        call.done[row.sample] = Completion(text, count, reason, stop, confidence)
+        call.done[row.sample] = Sample(Completion(text, count, reason, stop, confidence), tuple(row.sampled))
         if len(call.done) < call.request.n or call.future.done():
             return False
         call.future.set_result([call.done[sample] for sample in range(call.request.n)])

@@ -44,9 +44,9 @@ def serve(
     EngineError where vLLM is not installed, a server does not start, or the checkpoint has no chat template.
     """
     prompts = PromptEncoder(load_tokenizer(checkpoint))
-    _check_installed(config.python)
+    check_installed(config.python)
     digest = checkpoint_digest(checkpoint)
-    on_cpu = _is_cpu(config)
+    on_cpu = runs_on_cpu(config)
     key = secrets.token_urlsafe()
     with ExitStack() as stack:
         servers = []
@@ -75,11 +75,18 @@ def serve(
 
 
 def serve_command(
-    checkpoint: str | Path, config: VllmConfig, replica: int, *, port: int, on_cpu: bool
+    checkpoint: str | Path,
+    config: VllmConfig,
+    replica: int,
+    *,
+    port: int,
+    on_cpu: bool,
+    host: str = HOST,
+    model_name: str = MODEL_NAME,
 ) -> Sequence[str]:
     """`vllm serve` for one replica, word by word; the profile's own arguments come last and so win."""
     words = [config.python or sys.executable, "-m", "vllm.entrypoints.openai.api_server"]
-    words += ["--model", str(checkpoint), "--served-model-name", MODEL_NAME, "--host", HOST, "--port", str(port)]
+    words += ["--model", str(checkpoint), "--served-model-name", model_name, "--host", host, "--port", str(port)]
     words += ["--generation-config", "vllm", "--disable-uvicorn-access-log"]
     if on_cpu:
         words += _CPU_ARGUMENTS
@@ -94,10 +101,12 @@ def serve_command(
 
 
 def serve_environment(
-    checkpoint: str | Path, config: VllmConfig, replica: int, *, key: str, on_cpu: bool
+    checkpoint: str | Path, config: VllmConfig, replica: int, *, key: str | None, on_cpu: bool
 ) -> dict[str, str]:
-    """The variables that one replica gets beside ours; callers have to send `key`."""
-    values = {"VLLM_NO_USAGE_STATS": "1", "DO_NOT_TRACK": "1", "VLLM_API_KEY": key, "PYTHONUNBUFFERED": "1"}
+    """The variables that one replica gets beside ours; callers have to send `key`, where there is one."""
+    values = {"VLLM_NO_USAGE_STATS": "1", "DO_NOT_TRACK": "1", "PYTHONUNBUFFERED": "1"}
+    if key is not None:
+        values["VLLM_API_KEY"] = key
     if Path(checkpoint).is_dir():
         values["HF_HUB_OFFLINE"] = "1"
     if on_cpu and config.kv_cache_gb is not None:
@@ -107,13 +116,15 @@ def serve_environment(
     return values | config.environment
 
 
-def _is_cpu(config: VllmConfig) -> bool:
+def runs_on_cpu(config: VllmConfig) -> bool:
+    """Whether vLLM's CPU build is meant."""
     if config.device == "auto":
         return shutil.which("nvidia-smi") is None
     return config.device == "cpu"
 
 
-def _check_installed(python: str | None) -> None:
+def check_installed(python: str | None) -> None:
+    """EngineError, with what to do, where the environment of `python` (None: this one) has no vLLM."""
     program = python or sys.executable
     look = "import importlib.util, sys; sys.exit(importlib.util.find_spec('vllm') is None)"
     try:

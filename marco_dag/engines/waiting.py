@@ -8,6 +8,16 @@ from dataclasses import dataclass, field
 from marco_dag.engines.protocol import Completion, Request
 
 
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """One sampled continuation, and what it was sampled as."""
+
+    completion: Completion
+    """The continuation."""
+    tokens: tuple[int, ...]
+    """The sampled tokens, the stopping ones included."""
+
+
 @dataclass(eq=False, slots=True)
 class Call:
     """A request on its way."""
@@ -16,8 +26,8 @@ class Call:
     prompt: list[int]
     limit: int
     """Tokens that a sample may have: the request's own limit, or what the context leaves."""
-    future: "asyncio.Future[Sequence[Completion]]"
-    done: dict[int, Completion] = field(default_factory=dict)
+    future: "asyncio.Future[Sequence[Sample]]"
+    done: dict[int, Sample] = field(default_factory=dict)
 
 
 class WaitingLine:

@@ -15,6 +15,9 @@ from marco_dag.evaluation.measures import REFLECTION_WORDS, REPETITION_WORDS, re
 from marco_dag.evaluation.repeats import REPEATS, repeats
 from marco_dag.evaluation.summary import SUMMARY, Comparison, compare, published_benchmarks, summarize
 
+SCORES_FILE = "scores.parquet"
+"""Where in an artifact of the store scores lie."""
+
 EVALUATION_VERSION = "2"
 """Raise it with any change to what a score says: older scores are then made anew."""
 
@@ -26,6 +29,7 @@ __all__ = [
     "REFLECTION_WORDS",
     "REPEATS",
     "REPETITION_WORDS",
+    "SCORES_FILE",
     "SUMMARY",
     "BenchmarkConfig",
     "Comparison",

@@ -8,7 +8,7 @@ said by the views (`marco_dag.lineage.views`).
 import json
 import os
 import uuid
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field, fields
 from datetime import UTC, datetime
 from pathlib import Path
@@ -46,6 +46,8 @@ class Materialization:
     """Where the content lies, relative to the storage root."""
     mlflow_run_id: str | None = None
     """The MLflow run of the step; None if it was not tracked."""
+    stored: str | None = None
+    """The artifact of the store that holds the content, or that it was read from; None if there is none."""
     reused: bool = False
     """Whether the content was there already and no work was done."""
     inputs: tuple[str, ...] = ()
@@ -73,17 +75,7 @@ class LineageLog:
             "created_at": materialization.created_at.astimezone(UTC).isoformat(timespec="microseconds"),
         }
         name = f"{_place(materialization.asset_key, materialization.partition)}@{materialization.artifact_id}.json"
-        self._folder.mkdir(parents=True, exist_ok=True)
-        # Not *.json, so that neither the views' glob nor `all` meets a half-written event.
-        temporary = self._folder / f"{uuid.uuid4().hex}.tmp"
-        try:
-            with temporary.open("w", encoding="utf-8") as file:
-                file.write(json.dumps(event, ensure_ascii=False) + "\n")
-                file.flush()
-                os.fsync(file.fileno())
-            temporary.replace(self._folder / name)
-        finally:
-            temporary.unlink(missing_ok=True)
+        write_event(self._folder / name, event)
         return materialization.artifact_id
 
     def latest(self, asset_key: str, partition: str | None = None) -> Materialization | None:
@@ -113,7 +105,28 @@ class LineageLog:
         return self._folder.glob("*.json")
 
 
+def write_event(file: Path, event: Mapping[str, object]) -> None:
+    """Write one line of JSON durably: readers see the whole file or none."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    # Not *.json, so that no glob of a reader meets a half-written event.
+    temporary = file.parent / f"{uuid.uuid4().hex}.tmp"
+    try:
+        with temporary.open("w", encoding="utf-8") as opened:
+            opened.write(json.dumps(event, ensure_ascii=False) + "\n")
+            opened.flush()
+            os.fsync(opened.fileno())
+        temporary.replace(file)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def latest_events(events: Iterable[Materialization]) -> list[Materialization]:
+    """The newest of each asset and partition, oldest first."""
+    return list({(event.asset_key, event.partition): event for event in sorted(events, key=_age)}.values())
+
+
 _FIELDS = tuple(f.name for f in fields(Materialization))
+_ADDED_LATER = {"stored": None}
 
 
 def _place(asset_key: str, partition: str | None) -> str:
@@ -127,7 +140,7 @@ def _age(materialization: Materialization) -> tuple[datetime, str]:
 
 def _read(file: Path) -> Materialization:
     try:
-        event = json.loads(file.read_text(encoding="utf-8"))
+        event = {**_ADDED_LATER, **json.loads(file.read_text(encoding="utf-8"))}
         values = {name: event[name] for name in _FIELDS}
         values["inputs"] = tuple(values["inputs"])
         values["created_at"] = datetime.fromisoformat(values["created_at"])

@@ -5,28 +5,22 @@ import os
 from collections.abc import Collection
 from pathlib import Path
 
-from marco_dag.lineage.events import Materialization
+from marco_dag.lineage.events import Materialization, latest_events
 from marco_dag.storage import Storage
 
 
 def resolve(what: str, events: Collection[Materialization], storage: Storage) -> list[Materialization]:
     """The newest materialization of each partition that `what` stands for; empty where it stands for nothing.
 
-    Tried in this order: artifact id, asset key, asset/partition, data version, path.
+    Tried in this order: artifact id, asset key, asset/partition, data version, stored artifact, path.
     """
     by_name = (
         [event for event in events if event.artifact_id == what]
-        or newest([event for event in events if event.asset_key == what])
-        or newest([event for event in events if f"{event.asset_key}/{event.partition}" == what])
-        or newest([event for event in events if event.data_version == what])[-1:]
+        or latest_events([event for event in events if event.asset_key == what])
+        or latest_events([event for event in events if f"{event.asset_key}/{event.partition}" == what])
+        or latest_events([event for event in events if what in (event.data_version, event.stored)])[-1:]
     )
     return by_name or _by_path(what, events, storage)
-
-
-def newest(events: Collection[Materialization]) -> list[Materialization]:
-    """The newest of each asset and partition, oldest first."""
-    in_order = sorted(events, key=lambda event: (event.created_at, event.artifact_id))
-    return list({(event.asset_key, event.partition): event for event in in_order}.values())
 
 
 def _by_path(what: str, events: Collection[Materialization], storage: Storage) -> list[Materialization]:
@@ -35,11 +29,10 @@ def _by_path(what: str, events: Collection[Materialization], storage: Storage) -
         return []
     holding = (
         [event for event in events if event.path and _same_or_below(path, event.path)]
-        # An artifact's folder is named by the data version of what was read from it.
-        or [event for event in events if event.data_version in path.split("/")]
+        or [event for event in events if {event.stored, event.data_version} & set(path.split("/"))]
         or [event for event in events if any(_same_or_below(path, place) for place in _models(event, storage))]
     )
-    return newest(holding)
+    return latest_events(holding)
 
 
 def _below_root(what: str, storage: Storage) -> str | None:

@@ -16,7 +16,7 @@ import polars as pl
 
 from marco_dag.identity import digest_json
 from marco_dag.lineage.producers import CHECKPOINT_ASSETS, PRODUCERS, RECIPE_ASSET
-from marco_dag.schemas import ARTIFACTS, TABLES
+from marco_dag.schemas import ARTIFACTS, PROMOTIONS, TABLES
 from marco_dag.storage import Storage
 
 if TYPE_CHECKING:
@@ -105,12 +105,16 @@ def _execute_all(connection: "duckdb.DuckDBPyConnection", statements: Sequence[s
 
 
 def _base_views(storage: Storage) -> Iterator[str]:
-    columns = ", ".join(f"{name}: '{_SQL_TYPES[dtype]}'" for name, dtype in ARTIFACTS.items())
-    sources = _sources(_empty_event(storage), storage.events / "*.json", storage)
-    yield (
-        "CREATE VIEW lineage_events AS SELECT * FROM read_json("
-        f"{sources}, format = 'newline_delimited', columns = {{{columns}, inputs: 'VARCHAR[]'}}, allow_empty = true)"
-    )
+    for view, folder, schema, more in (
+        ("lineage_events", storage.events, ARTIFACTS, ", inputs: 'VARCHAR[]'"),
+        ("promotions", storage.promotions, PROMOTIONS, ""),
+    ):
+        columns = ", ".join(f"{name}: '{_SQL_TYPES[dtype]}'" for name, dtype in schema.items())
+        sources = _sources(_empty_event(storage), folder / "*.json", storage)
+        yield (
+            f"CREATE VIEW {view} AS SELECT * FROM read_json("
+            f"{sources}, format = 'newline_delimited', columns = {{{columns}{more}}}, allow_empty = true)"
+        )
     for table, schema in TABLES.items():
         # The casts pin the types: a view whose file types changed under it refuses to be read.
         selected = ", ".join(f'CAST("{name}" AS {_SQL_TYPES[dtype]}) AS "{name}"' for name, dtype in schema.items())

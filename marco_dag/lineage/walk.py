@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 
 from marco_dag.errors import LineageError
 from marco_dag.identity import JsonValue
-from marco_dag.lineage.events import LineageLog, Materialization
+from marco_dag.lineage.events import LineageLog, Materialization, latest_events
 from marco_dag.lineage.origin import Origin
 from marco_dag.lineage.producers import PRODUCERS, TRAINED_ASSETS
-from marco_dag.lineage.resolve import newest, resolve
+from marco_dag.lineage.resolve import resolve
 from marco_dag.lineage.views import connect
 from marco_dag.storage import Storage
 
@@ -56,7 +56,7 @@ class _Walk:
     def __init__(self, connection: "duckdb.DuckDBPyConnection", events: Sequence[Materialization]) -> None:
         self._connection = connection
         self._events = {event.artifact_id: event for event in events}
-        self._latest = {(event.asset_key, event.partition): event for event in newest(events)}
+        self._latest = {(event.asset_key, event.partition): event for event in latest_events(events)}
         self._told: set[str] = set()
 
     # --- artifacts
@@ -84,6 +84,7 @@ class _Walk:
             "rows": event.rows,
             "path": event.path,
             "data version": event.data_version,
+            "stored as": event.stored,
             "code version": event.code_version,
             "run": event.run_id,
             "mlflow run": event.mlflow_run_id,

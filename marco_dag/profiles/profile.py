@@ -13,7 +13,10 @@ from marco_dag.curation.config import CurationConfig, LengthRank
 from marco_dag.engines.config import EngineConfig, TransformersConfig
 from marco_dag.errors import ProfileError
 from marco_dag.evaluation.config import EvaluationConfig
+from marco_dag.lifecycle.config import RetentionConfig
 from marco_dag.miniature.config import MiniatureConfig
+from marco_dag.registry import CANDIDATE, CHAMPION
+from marco_dag.registry.config import PromotionConfig
 from marco_dag.search.config import SearchConfig
 from marco_dag.seeds.config import SeedsConfig
 from marco_dag.training.config import RecipeConfig, SftConfig
@@ -60,10 +63,14 @@ class Profile(Config):
     """The second-stage recipes by name; each is a partition of `dpo_checkpoint`."""
     evaluation: EvaluationConfig = EvaluationConfig()
     """How checkpoints are scored."""
+    promotion: PromotionConfig = PromotionConfig()
+    """When a checkpoint may become the one in use."""
+    retention: RetentionConfig = RetentionConfig()
+    """How long `marco gc` leaves alone what nothing refers to."""
 
     @model_validator(mode="after")
     def _recipe_names_are_free(self) -> "Profile":
-        if reserved := {"base", "sft"} & self.recipes.keys():
+        if reserved := {"base", "sft", CANDIDATE, CHAMPION} & self.recipes.keys():
             raise ValueError(f"recipes: {sorted(reserved)} name other checkpoints; choose other recipe names")
         return self
 

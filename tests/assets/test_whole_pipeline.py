@@ -8,8 +8,10 @@ import polars as pl
 import pytest
 from rich.console import Console
 
+from marco_dag.cli import main as marco
 from marco_dag.engines import checkpoint_digest
 from marco_dag.lineage import open_database
+from marco_dag.registry import MlflowStore, ModelRegistry
 from marco_dag.schemas import TABLES
 from marco_dag.tasks import is_held_out
 from resources.storage import StorageResource
@@ -187,6 +189,24 @@ def test_a_published_benchmark_in_the_profile_is_read_answered_and_scored_beside
     assert finished.run("benchmark_questions", "benchmark_quarantine").success
     assert finished.run("benchmark_scores", partition="sft").success
     assert finished.table("scores", "sft").equals(before)
+
+
+def test_a_candidate_that_passes_its_checks_is_registered_once_and_can_be_promoted(finished, capsys):
+    mild = {"evaluation": {"no_answer_limit": 1.0}, "recipes": {"joint": {"candidate": True}}}
+    told = []
+    for recipe in ("plain", "joint", "joint"):
+        [made] = finished.run("benchmark_scores", partition=recipe, changes=mild).get_asset_materialization_events()
+        told.append(made.materialization.metadata.get("registered"))
+    assert [name and name.value for name in told] == [None, *["marco-tiny version 1 (joint)"] * 2]
+    registry = ModelRegistry(MlflowStore.of(finished.storage))
+    version = registry.find("marco-tiny", "candidate")
+    manifest = json.loads(finished.storage.manifest_file("dpo_checkpoint", "joint").read_text())["student"]
+    assert (version.registration.digest, version.registration.location) == (manifest["digest"], manifest["location"])
+    assert marco(["promote", "joint"]) == 0
+    assert "is now the champion" in capsys.readouterr().out
+    assert registry.champion("marco-tiny") == version
+    assert marco(["gc", "--dry-run"]) == 0
+    assert capsys.readouterr().out == "would remove 0, 0 B\n"
 
 
 def test_a_candidate_that_does_not_answer_fails_its_check_and_others_only_warn(finished):

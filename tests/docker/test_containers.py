@@ -11,8 +11,9 @@ import yaml
 from dagster._core.instance.config import dagster_instance_config
 from packaging.specifiers import SpecifierSet
 
+from marco_dag.registry import TRACKING_VARIABLE
 from marco_dag.storage import HOME_VARIABLE
-from resources.deployments import DEPLOYMENT_VARIABLE, TRACKING_VARIABLE
+from resources.deployments import DEPLOYMENT_VARIABLE
 from resources.profile import PROFILE_VARIABLE
 
 ROOT = Path(__file__).parent.parent.parent

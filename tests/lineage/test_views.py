@@ -10,7 +10,7 @@ import polars as pl
 import pytest
 
 from marco_dag.lineage import LineageLog, Materialization, connect, ensure_database, open_database, refresh_database
-from marco_dag.schemas import ARTIFACT_INPUTS, ARTIFACTS, TABLES
+from marco_dag.schemas import ARTIFACT_INPUTS, ARTIFACTS, PROMOTIONS, TABLES
 from marco_dag.storage import Storage
 
 EVENT = Materialization(
@@ -29,9 +29,10 @@ def ask(connection: duckdb.DuckDBPyConnection, sql: str, **values) -> list[tuple
     return connection.execute(sql, values).fetchall()
 
 
-@pytest.mark.parametrize("view", ["artifacts", "artifact_inputs", *TABLES])
+@pytest.mark.parametrize("view", ["artifacts", "artifact_inputs", "promotions", *TABLES])
 def test_with_nothing_made_every_table_is_there_empty_and_typed(tmp_path, view):
-    schema = {"artifacts": ARTIFACTS, "artifact_inputs": ARTIFACT_INPUTS, **TABLES}[view]
+    lineage = {"artifacts": ARTIFACTS, "artifact_inputs": ARTIFACT_INPUTS, "promotions": PROMOTIONS}
+    schema = {**lineage, **TABLES}[view]
     with open_database(Storage(tmp_path)) as database:
         assert schema_of(database, view) == dict(schema)
         assert ask(database, f'SELECT * FROM "{view}"') == []
@@ -49,6 +50,7 @@ def test_every_view_can_be_read_when_empty_and_when_full(leavings, tmp_path):
 
 _CONSTANT = {"table_producers", "checkpoint_assets", "recipe_asset"}
 _MAY_BE_EMPTY = {
+    "promotions",
     "seed_quarantine",
     "seed_overlaps",
     "seed_difficulty",

@@ -77,7 +77,8 @@ def test_work_that_was_done_is_reused_and_said_so(storage):
     assert [event.metadata["reused"].value for event in told] == [False, True]
     assert told[0].tags["dagster/data_version"] == told[1].tags["dagster/data_version"]
     assert len(made) == 1
-    assert LineageLog(storage).latest("trees").reused
+    recorded = LineageLog(storage).latest("trees")
+    assert (recorded.reused, recorded.stored) == (True, told[0].metadata["artifact"].value)
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ import dagster as dg
 import polars as pl
 import pytest
 
-from resources.redaction import REDACTED, redact
+from marco_dag.redaction import REDACTED, redact
 from resources.storage import StorageResource
 from resources.tracking import MlflowTracking
 

@@ -1,4 +1,4 @@
-"""Keeping secrets out of what is recorded: parameters go to MLflow in the clear, for everybody to see.
+"""Keeping secrets out of what is recorded: MLflow, lineage and cards are in the clear, for everybody to see.
 
 Works by names and by what the environment holds; it cannot recognise a secret that neither gives away.
 """
@@ -23,15 +23,23 @@ def redact(parameters: Mapping[str, str], environment: Mapping[str, str] | None 
     A value of the environment (default: the process's) counts as a secret if its variable is named like one and it has
     at least 8 characters; it is replaced wherever it occurs.
     """
-    values = os.environ if environment is None else environment
-    secrets = [value for name, value in values.items() if _SECRET_NAME.search(name) and len(value) >= _SHORTEST_SECRET]
+    secrets = _secrets_of(environment)
     return {
-        name: REDACTED if _SECRET_NAME.search(name) else _redact_text(value, secrets)
-        for name, value in parameters.items()
+        name: REDACTED if _SECRET_NAME.search(name) else _redact(value, secrets) for name, value in parameters.items()
     }
 
 
-def _redact_text(text: str, secrets: list[str]) -> str:
+def redact_text(text: str, environment: Mapping[str, str] | None = None) -> str:
+    """`text` without the environment's secrets and without the users of URLs; see `redact`."""
+    return _redact(text, _secrets_of(environment))
+
+
+def _secrets_of(environment: Mapping[str, str] | None) -> list[str]:
+    values = os.environ if environment is None else environment
+    return [value for name, value in values.items() if _SECRET_NAME.search(name) and len(value) >= _SHORTEST_SECRET]
+
+
+def _redact(text: str, secrets: list[str]) -> str:
     for secret in secrets:
         text = text.replace(secret, REDACTED)
     return _URL_USER.sub(REDACTED, text)
