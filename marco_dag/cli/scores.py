@@ -2,6 +2,7 @@
 
 import argparse
 import os
+import sys
 
 from marco_dag.cli.output import console
 from marco_dag.cli.root import declare_root, storage_of
@@ -14,6 +15,7 @@ def declare(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--profile", metavar="NAME_OR_PATH", help="whose recipes to describe (default: $MARCO_PROFILE, else miniature)"
     )
+    parser.add_argument("--markdown", action="store_true", help="print Markdown, for a pull request or a CI summary")
     declare_root(parser)
 
 
@@ -23,7 +25,7 @@ def run(chosen: argparse.Namespace) -> None:
     from marco_dag.evaluation import summarize
     from marco_dag.lineage import connect
     from marco_dag.profiles import load_profile
-    from marco_dag.report import benchmarks_table, describe_checkpoints, results_table
+    from marco_dag.report import benchmarks_table, describe_checkpoints, results_markdown, results_table
 
     profile = load_profile(chosen.profile or os.environ.get("MARCO_PROFILE") or "miniature")
     storage = storage_of(chosen)
@@ -33,6 +35,9 @@ def run(chosen: argparse.Namespace) -> None:
         raise EvaluationError(f"no scores below {storage.root} yet; materialize benchmark_scores first")
     summary = summarize(scores, profile.evaluation.confidence)
     descriptions = describe_checkpoints(profile)
+    if chosen.markdown:
+        sys.stdout.write(results_markdown(summary, descriptions))
+        return
     console().print(results_table(summary, descriptions))
     if (benchmarks := benchmarks_table(summary, descriptions)) is not None:
         console().print(benchmarks)
