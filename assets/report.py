@@ -55,7 +55,7 @@ def distillation_report(
     with steps.open(context) as step:
         summary = summarize(benchmark_scores, step.profile.evaluation.confidence)
         page = write_report(
-            step.storage.reports / step.profile.name,
+            step.storage.report_folder(step.profile.name),
             profile=step.profile,
             scores=benchmark_scores,
             summary=summary,
