@@ -25,9 +25,7 @@ TRACKING_VARIABLE = "MARCO_MLFLOW_URI"
 def _laptop() -> dict[str, object]:
     home = StorageResource()
     profile = ProfileResource.configure_at_launch()
-    # The variable, not its value: Dagster keeps and shows how resources are configured, and it may hold a password.
-    address = dg.EnvVar(TRACKING_VARIABLE) if os.environ.get(TRACKING_VARIABLE) else ""
-    tracking = MlflowTracking(home=home, tracking_uri=address)
+    tracking = MlflowTracking(home=home, tracking_uri=os.environ.get(TRACKING_VARIABLE, ""))
     steps = Steps(home=home, profile=profile, lineage=LineageResource(home=home), tracking=tracking)
     return {
         "home": home,
