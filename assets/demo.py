@@ -147,7 +147,7 @@ def _show_results(console: Console, profile: "Profile", storage: "Storage") -> N
     console.print(results_table(summary, descriptions))
     if (benchmarks := benchmarks_table(summary, descriptions)) is not None:
         console.print(benchmarks)
-    console.print(f"report: {storage.reports / profile.name / REPORT_FILE}", highlight=False)
+    console.print(f"report: {storage.report_folder(profile.name) / REPORT_FILE}", highlight=False)
 
 
 def _instance() -> dg.DagsterInstance:

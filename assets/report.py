@@ -57,7 +57,7 @@ def distillation_report(
         checkpoints = {"sft": sft_checkpoint, **dpo_checkpoint}
         trained = {name: read_summary(_folder(step, models["student"])) for name, models in checkpoints.items()}
         page = write_report(
-            step.storage.reports / step.profile.name,
+            step.storage.report_folder(step.profile.name),
             profile=step.profile,
             scores=benchmark_scores,
             summary=summary,

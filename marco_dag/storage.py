@@ -97,6 +97,10 @@ class Storage:
         """Snapshots of seeds files, named by content."""
         return self.root / "seed_files"
 
+    def report_folder(self, profile: str) -> Path:
+        """Where the report of a profile of that name lies; never outside the reports."""
+        return self.reports / escape_segment(profile)
+
     def table_folder(self, table: str) -> Path:
         """The folder of a table's Parquet files."""
         return self.tables / escape_segment(table)

@@ -13,9 +13,10 @@ from typing import Any
 import dagster as dg
 import polars as pl
 
-from marco_dag.errors import MarcoError
+from marco_dag.errors import MarcoError, ProfileError
 from marco_dag.identity import JsonValue
 from marco_dag.profiles import Profile
+from marco_dag.redaction import redact_error
 from marco_dag.schemas import digest_frame
 from marco_dag.storage import Storage
 from marco_dag.store import Artifact, ArtifactStore
@@ -134,14 +135,24 @@ class Steps(dg.ConfigurableResource["Steps"]):
             with self.tracking.step_run(context) as run:
                 yield Step(context, self.profile.profile, self.home.storage, run, self.lineage)
         except MarcoError as error:
-            raise dg.Failure(str(error)) from error
+            raise dg.Failure(self._told(error)) from error
         except dg.Failure:
             raise
         except OSError as error:
+            message = self._told(error)
             if isinstance(error, _PERMANENT):
-                raise dg.Failure(str(error)) from error
+                raise dg.Failure(message) from error
             # Not a retry policy of the asset: Dagster would apply that to a run that somebody terminates, too.
             wait = self.retry_seconds * 2**context.op_execution_context.retry_number
             raise dg.RetryRequested(max_retries=self.retries, seconds_to_wait=wait) from error
         except Exception as error:
-            raise dg.Failure(f"{type(error).__name__}: {error}") from error
+            raise dg.Failure(f"{type(error).__name__}: {self._told(error)}") from error
+
+    def _told(self, error: Exception) -> str:
+        """What an error says, secrets replaced: in what led to it too, since Dagster records that as well."""
+        try:
+            variables = self.profile.profile.key_variables
+        except ProfileError:  # the very error that is told
+            variables = frozenset()
+        redact_error(error, variables)
+        return str(error)

@@ -49,6 +49,8 @@ def test_no_name_leaves_the_root_and_every_file_name_is_harmless(table, partitio
     assert not file.name.startswith(".")
     assert len(file.name) < 128
     assert not set(file.name) & set('/\\:*?"<>|[]@\0\n ')
+    assert storage.manifest_file(table, partition).parent.parent == storage.root / "manifests"
+    assert storage.report_folder(table).parent == storage.reports
 
 
 @given(NAMES, NAMES)

@@ -60,6 +60,7 @@ class HttpCalls:
         """
         self.url = url.rstrip("/")
         self._config = config
+        self._key = key
         self._headers = {"Authorization": f"Bearer {key}"} if key else {}
         self._on_too_busy = on_too_busy
         self._why_gone = why_gone
@@ -126,9 +127,14 @@ class HttpCalls:
         try:
             return read(json.loads(body))
         except (ValueError, GarbageError) as error:
-            raise _Passing(f"an answer that makes no sense ({error}): {_quote(body)}") from error
+            raise _Passing(f"an answer that makes no sense ({error}): {_quote(self._without_key(body))}") from error
+
+    def _without_key(self, body: bytes) -> bytes:
+        """What a server says; some repeat the key that they refuse."""
+        return body.replace(self._key.encode(), b"[key]") if self._key else body
 
     def _refusal(self, status: int, body: bytes, retry_after: str) -> Exception:
+        body = self._without_key(body)
         if status >= 500 or status in _PASSES:
             pause = float(retry_after) if retry_after.isdigit() else 0.0
             return _Passing(f"status {status}: {_explanation(body)}", pause, too_busy=status == _TOO_BUSY)

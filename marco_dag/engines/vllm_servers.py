@@ -23,6 +23,7 @@ from marco_dag.engines.rendering import PromptEncoder
 from marco_dag.engines.replicas import ReplicatedEngine
 from marco_dag.engines.server_engine import ServerEngine
 from marco_dag.errors import EngineError
+from marco_dag.storage import escape_segment
 
 MODEL_NAME = "model"
 """Under which a server has its model."""
@@ -59,7 +60,7 @@ def serve(
                 environment_of(config.python, serve_environment(checkpoint, config, replica, key=key, on_cpu=on_cpu)),
                 port=port,
                 restarts=config.restarts,
-                log=logs / f"{time.strftime('%Y%m%d-%H%M%S')}-{title}-{port}.log",
+                log=log_file(logs, title, port),
                 say=say,
             )
             servers.append(stack.enter_context(server))
@@ -72,6 +73,11 @@ def serve(
             calls = HttpCalls(server.url, config.calls, key=key, on_too_busy=limit.shrink, why_gone=server.why_gone)
             engines.append(ServerEngine(calls, limit, prompts, model=MODEL_NAME, model_digest=digest))
         yield engines[0] if len(engines) == 1 else ReplicatedEngine(engines)
+
+
+def log_file(logs: Path, title: str, port: int) -> Path:
+    """Where the log of the server `title` goes, whatever the checkpoint that it is called after is called."""
+    return logs / f"{time.strftime('%Y%m%d-%H%M%S')}-{escape_segment(title)}-{port}.log"
 
 
 def serve_command(

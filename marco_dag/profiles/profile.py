@@ -10,7 +10,7 @@ from pydantic import Field, ValidationError, model_validator
 
 from marco_dag.config import Config
 from marco_dag.curation.config import CurationConfig, LengthRank
-from marco_dag.engines.config import EngineConfig, TransformersConfig
+from marco_dag.engines.config import EngineConfig, ServerConfig, TransformersConfig
 from marco_dag.errors import ProfileError
 from marco_dag.evaluation.config import EvaluationConfig
 from marco_dag.lifecycle.config import RetentionConfig
@@ -87,6 +87,13 @@ class Profile(Config):
     def engine_of(self, model: Literal["generator", "critic", "student"]) -> EngineConfig:
         """How the text of one model is generated."""
         return self.engines.get(model, self.engine)
+
+    @property
+    def key_variables(self) -> frozenset[str]:
+        """The environment variables that hold the keys of servers."""
+        engines = (self.engine, *self.engines.values())
+        named = (engine.api_key_variable for engine in engines if isinstance(engine, ServerConfig))
+        return frozenset(name for name in named if name is not None)
 
     @property
     def checkpoints(self) -> tuple[str, ...]:

@@ -103,7 +103,10 @@ class CompletionsServer:
         if fault == "no choices":
             return web.json_response({"choices": []})
         if fault is not None and fault.isdigit():
-            body = {"error": {"message": f"so it is with {fault}", "code": int(fault)}}
+            message = f"so it is with {fault}"
+            if fault == "401":  # as servers do
+                message += f": incorrect key provided: {call.headers.get('Authorization')}"
+            body = {"error": {"message": message, "code": int(fault)}}
             return web.json_response(body, status=int(fault), headers={"Retry-After": "0"})
         body = await self._answer(payload)
         if fault == "half":
