@@ -18,6 +18,7 @@ from benchmarks import (
     search_inprocess,
     search_scripted,
     search_vllm,
+    training,
     verifiers,
 )
 from benchmarks.figure import Entry, Figure
@@ -29,6 +30,7 @@ AREAS: Mapping[str, Callable[[], list[Figure]]] = {
     "search-scripted": search_scripted.measure,
     "search-inprocess": search_inprocess.measure,
     "search-vllm": search_vllm.measure,
+    "training": training.measure,
     "verifiers": verifiers.measure,
 }
 OUTPUT = Path("build/bench.json")

@@ -17,7 +17,7 @@ from marco_dag.training.batches import PairCollator, pair_dataset, sft_dataset
 from marco_dag.training.config import RecipeConfig, SftConfig, StageConfig
 from marco_dag.training.examples import PairExample, SftExample
 from marco_dag.training.models import adapters
-from marco_dag.training.order import ExampleOrder, LengthGroupedOrder, TreeGroupedOrder, group_batches
+from marco_dag.training.order import ExampleOrder, LengthGroupedOrder, TreeGroupedOrder, whole_tree_batches
 from marco_dag.training.packing import PackedCollator, add_packed_forward, attention_tokens, check_packable
 from marco_dag.training.soundness import WINDOW
 from marco_dag.training.trainers import PreferenceTrainer, SupervisedTrainer
@@ -143,7 +143,11 @@ def _packed(
 def _order(config: StageConfig, examples: Sequence[SftExample] | Sequence[PairExample], seed: int) -> ExampleOrder:
     if config.packing == "none":
         return LengthGroupedOrder([example.tokens for example in examples], config.batch_size, seed)
-    return TreeGroupedOrder([tuple(example.prompt) for example in examples], config.batch_size, seed)
+    paths = [
+        example.prompt + (example.completion if isinstance(example, SftExample) else example.rejected)
+        for example in examples
+    ]
+    return TreeGroupedOrder([tuple(example.prompt) for example in examples], paths, config.batch_size, seed)
 
 
 def _reference_batches(recipe: RecipeConfig, examples: Sequence[PairExample]) -> list[list[int]]:
@@ -153,7 +157,7 @@ def _reference_batches(recipe: RecipeConfig, examples: Sequence[PairExample]) ->
     if recipe.packing == "none":
         by_length = sorted(range(len(examples)), key=lengths.__getitem__)
         return [by_length[start : start + size] for start in range(0, len(by_length), size)]
-    return group_batches([tuple(example.prompt) for example in examples], size)
+    return whole_tree_batches([tuple(example.prompt) for example in examples], size)
 
 
 def _disable_dropout(model: torch.nn.Module) -> None:

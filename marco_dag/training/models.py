@@ -46,7 +46,8 @@ def load_student(folder: Path, tokenizer: PreTrainedTokenizerBase, config: Stage
         placement["quantization_config"] = nf4(bf16=config.bf16)
         here = torch.accelerator.current_device_index() if torch.accelerator.is_available() else "cpu"
         placement["device_map"] = {"": here}
-    model = _load(folder, stored_dtype(folder) if config.lora else torch.float32, **placement)
+    dtype = stored_dtype(folder) if config.lora else torch.float32
+    model = _load(folder, dtype, attn_implementation=_attention(folder, config), **placement)
     rows = model.get_input_embeddings().num_embeddings
     if len(tokenizer) > rows:
         raise TrainingError(
@@ -122,6 +123,12 @@ def _with_weights(source: Path, config: StageConfig, trained: dict[str, torch.Te
     unknown = whole.load_state_dict(trained, strict=False).unexpected_keys
     assert not unknown, unknown
     return whole
+
+
+def _attention(folder: Path, config: StageConfig) -> str | None:
+    """FlexAttention, which skips what a packed row's mask hides, where it runs: on CUDA, and without dropout."""
+    dropout = getattr(AutoConfig.from_pretrained(folder, local_files_only=True), "attention_dropout", 0.0)
+    return "flex_attention" if config.packing == "tree" and torch.cuda.is_available() and not dropout else None
 
 
 @contextlib.contextmanager

@@ -18,8 +18,9 @@ _GROUPED_BATCHES = 16
 """Batches that are cut from one stretch sorted by length: more save padding, fewer mix better."""
 
 
-_GROUPS_A_STEP = 4
-"""A step takes examples from at least so many groups, where there are as many: fewer share more, and mix worse."""
+_TREES_A_STEP = 8
+"""A step has examples of at least so many trees, where there are as many: of fewer it would compute less, and its
+gradient would be the noisier."""
 
 
 class ExampleOrder(Sampler[int]):
@@ -78,15 +79,16 @@ class LengthGroupedOrder(ExampleOrder):
 
 
 class TreeGroupedOrder(ExampleOrder):
-    """The examples of one group are in one optimizer step, so that what they share can be computed once.
+    """Examples of one tree come in one optimizer step, so that what they share can be computed once.
 
-    `groups`: the group of each example. Groups come in random order, and a step fills itself with the next ones that
-    fit whole. Only a group of over a quarter of a step is cut, at random, and where none fits, the next one.
+    `trees`: the tree of each example; `paths`: its tokens. The trees come in random order, and a step fills itself with
+    the next ones that fit whole; where none does, the next one is cut. A tree of over an eighth of a step is cut
+    beforehand, into pieces of neighbouring paths, which share most.
     """
 
-    def __init__(self, groups: Sequence[Hashable], batch_size: int, seed: int) -> None:
-        super().__init__(len(groups), batch_size, seed)
-        self._groups = _members(groups)
+    def __init__(self, trees: Sequence[Hashable], paths: Sequence[list[int]], batch_size: int, seed: int) -> None:
+        super().__init__(len(trees), batch_size, seed)
+        self._trees = [sorted(tree, key=lambda index: paths[index]) for tree in _members(trees)]
 
     def _draw(self, rng: random.Random) -> list[int]:
         pieces = self._pieces(rng)
@@ -107,28 +109,31 @@ class TreeGroupedOrder(ExampleOrder):
         return order
 
     def _pieces(self, rng: random.Random) -> list[list[int]]:
-        """The groups, shuffled, those that are too large in pieces."""
-        most = max(1, self._batch_size // _GROUPS_A_STEP)
-        shuffled = [rng.sample(group, len(group)) for group in self._groups]
-        return [group[at : at + most] for group in shuffled for at in range(0, len(group), most)]
+        most = max(1, self._batch_size // _TREES_A_STEP)
+        pieces = []
+        for tree in self._trees:
+            start = rng.randrange(len(tree))  # so that another epoch cuts elsewhere
+            turned = tree[start:] + tree[:start]
+            pieces += [turned[at : at + most] for at in range(0, len(tree), most)]
+        return pieces
 
 
-def group_batches(groups: Sequence[Hashable], least: int) -> list[list[int]]:
-    """All indices in batches of whole groups: each of `least` or more, the last one aside.
+def whole_tree_batches(trees: Sequence[Hashable], least: int) -> list[list[int]]:
+    """All examples in batches of whole trees: each of `least` or more, the last one aside.
 
-    `groups`: the group of each index.
+    `trees`: the tree of each example.
     """
     batches: list[list[int]] = []
-    for members in _members(groups):
+    for members in _members(trees):
         if not batches or len(batches[-1]) >= least:
             batches.append([])
         batches[-1] += members
     return batches
 
 
-def _members(groups: Sequence[Hashable]) -> list[list[int]]:
-    """The indices of each group, in the order in which groups appear."""
+def _members(trees: Sequence[Hashable]) -> list[list[int]]:
+    """The examples of each tree, the trees in the order in which they appear."""
     members: defaultdict[Hashable, list[int]] = defaultdict(list)
-    for index, group in enumerate(groups):
-        members[group].append(index)
+    for index, tree in enumerate(trees):
+        members[tree].append(index)
     return list(members.values())

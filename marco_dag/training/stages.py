@@ -21,7 +21,7 @@ from marco_dag.training.running import run
 from marco_dag.training.states import claim_states, drop_states
 from marco_dag.training.summary import TrainingSummary, read_arguments, read_summary
 
-TRAINING_VERSION = "1"
+TRAINING_VERSION = "2"
 """Raised whenever the same arguments would give other weights; part of what a checkpoint is keyed by."""
 
 
