@@ -40,7 +40,7 @@ def main() -> None:
     start = time.perf_counter()
     table = run_experiment(runs, workers=arguments.workers)
     print(table)
-    print(f"{len(runs)} seeds in {time.perf_counter() - start:.0f} s; everything is in {arguments.folder}")
+    print(f"{time.perf_counter() - start:.0f} s; everything is in {arguments.folder}")
     if arguments.page:
         write_between_markers(arguments.page, table)
 

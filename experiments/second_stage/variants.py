@@ -11,7 +11,7 @@ from marco_dag.profiles import Profile, load_profile
 from marco_dag.training import RecipeConfig
 
 Measure: TypeAlias = Literal["accuracy", "no_answer"]
-"""What is compared: the share of answers that are correct, or of responses that state none."""
+"""The share of responses that are correct, or that state no answer."""
 
 
 def _unwatched(profile: Profile) -> Profile:
@@ -81,10 +81,10 @@ class Comparison:
 
     checkpoint: str
     """SFT or a variant."""
-    decoding: Decoding
-    """Which answers."""
     measure: Measure
-    """What of them."""
+    """What is compared."""
+    decoding: Decoding
+    """Of which answers."""
 
 
 def comparisons(variants: Mapping[str, Variant] = VARIANTS) -> Sequence[Comparison]:
@@ -95,4 +95,4 @@ def comparisons(variants: Mapping[str, Variant] = VARIANTS) -> Sequence[Comparis
     others = [SFT, *(name for name in variants if name != CONTROL)]
     decodings: tuple[Decoding, ...] = ("greedy", "sampled")
     measures: tuple[Measure, ...] = ("accuracy", "no_answer")
-    return [Comparison(*made) for made in product(others, decodings, measures)]
+    return [Comparison(*made) for made in product(others, measures, decodings)]

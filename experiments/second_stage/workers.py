@@ -23,7 +23,8 @@ _MATERIAL_WEIGHT = 4
 def make_everything(runs: Sequence[Run], *, workers: int, logs: Path) -> None:
     """Every checkpoint of every run, scored, in `workers` ≥ 1 processes; what they say goes to files below `logs`.
 
-    What was made before is found again. The first error cancels what has not begun, and is raised.
+    What was made before is found again. The first error is raised once what workers were given has ended; nothing else
+    is begun.
     """
     logs.mkdir(parents=True, exist_ok=True)
     # SFT first: the variants of a seed wait for its trees, and none should wait while there is other work.
@@ -32,14 +33,13 @@ def make_everything(runs: Sequence[Run], *, workers: int, logs: Path) -> None:
     pool = ProcessPoolExecutor(
         workers, mp_context=multiprocessing.get_context("spawn"), initializer=begin, initargs=(logs,)
     )
-    with pool, progress("second stage", sum(weight for *_, weight in jobs), "pieces") as bar:
-        waiting = {pool.submit(_score, run, name): weight for run, name, weight in jobs}
-        try:
+    try:
+        with progress("second stage", sum(weight for *_, weight in jobs), "pieces") as bar:
+            waiting = {pool.submit(_score, run, name): weight for run, name, weight in jobs}
             for done in as_completed(waiting):
                 bar.advance(waiting[done], last=done.result())
-        except BaseException:
-            pool.shutdown(wait=False, cancel_futures=True)
-            raise
+    finally:
+        pool.shutdown(cancel_futures=True)
 
 
 def _score(run: Run, name: str) -> str:

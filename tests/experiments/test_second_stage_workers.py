@@ -8,6 +8,10 @@ from pathlib import Path
 import psutil
 import pytest
 
+from experiments.second_stage.runs import Experiment, Run
+from experiments.second_stage.variants import PROFILE, VARIANTS
+from experiments.second_stage.workers import make_everything
+
 ROOT = Path(__file__).parents[2]
 
 BUSY = """
@@ -42,3 +46,14 @@ def test_a_worker_ends_when_its_parent_is_killed(tmp_path):
         time.sleep(0.05)
     assert not is_running(worker)
     assert [log.name for log in tmp_path.iterdir()] == [f"worker-{worker}.log"]
+
+
+@pytest.mark.slow
+def test_an_error_is_raised_with_its_piece_and_ends_the_work(tmp_path):
+    """No model can be made where its folder is a file."""
+    (tmp_path / "models").write_text("in the way")
+    experiment = Experiment(PROFILE, VARIANTS, tmp_path)
+    runs = [Run(experiment, seed, teacher=0) for seed in range(8)]
+    with pytest.raises(OSError, match="models") as raised:
+        make_everything(runs, workers=1, logs=tmp_path / "logs")
+    assert raised.value.__notes__ == ["while making sft of seed 0"]
