@@ -122,8 +122,7 @@ class _StageTrainer(ShardedStates):
         return int(self._over_ranks([items], device)[0])
 
     def training_step(self, model: torch.nn.Module, inputs: dict[str, Tensor], *rest: Any) -> Tensor:  # noqa: ANN401
-        if _NOTHING not in inputs:
-            self._step_sums["tokens"] += inputs["attention_mask"].sum()
+        self._step_sums["tokens"] += 0 if _NOTHING in inputs else inputs["attention_mask"].sum()
         loss: Tensor = super().training_step(model, inputs, *rest)  # type: ignore[misc]
         return loss
 

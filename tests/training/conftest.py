@@ -38,15 +38,14 @@ def build_tokenizer():
     )
 
 
-def build_model(tokenizer, family: str = "Qwen2", seed: int = 0, dropout: float = 0.0, rows: int | None = None):
+def build_model(tokenizer, family: str = "Qwen2", seed: int = 0, dropout: float = 0.0, **sizes: int):
     import torch
     import transformers
 
     torch.manual_seed(seed)
+    sizes = {"vocab_size": len(tokenizer), "hidden_size": 32, "intermediate_size": 64} | sizes
     config = getattr(transformers, f"{family}Config")(
-        vocab_size=rows or len(tokenizer),
-        hidden_size=32,
-        intermediate_size=64,
+        **sizes,
         num_hidden_layers=2,
         num_attention_heads=4,
         num_key_value_heads=2,
@@ -81,7 +80,7 @@ def student(tmp_path_factory, tokenizer) -> Path:
 def even_student(tmp_path_factory, tokenizer) -> Path:
     """A checkpoint folder whose embeddings have 64 rows, which two or four ranks can share."""
     folder = tmp_path_factory.mktemp("even-student")
-    build_model(tokenizer, "Llama", rows=64).save_pretrained(folder)
+    build_model(tokenizer, "Llama", vocab_size=64).save_pretrained(folder)
     tokenizer.save_pretrained(folder)
     return folder
 

@@ -1,5 +1,6 @@
 """A run that is killed goes on where it stopped, and nobody can tell from its losses."""
 
+import contextlib
 import json
 import os
 import signal
@@ -9,9 +10,18 @@ import time
 from pathlib import Path
 
 import polars as pl
+import psutil
 import pytest
 
-from marco_dag.training import LoraConfig, RecipeConfig, SftConfig, TrainingSummary, train_recipe, train_sft
+from marco_dag.training import (
+    LoraConfig,
+    ParallelConfig,
+    RecipeConfig,
+    SftConfig,
+    TrainingSummary,
+    train_recipe,
+    train_sft,
+)
 
 # Adapters' dropout draws from the random state, so a resumed run must restore that too.
 CONFIGS = {
@@ -37,18 +47,22 @@ train(Path(student), pl.read_parquet(table), kind.model_validate_json(config), s
 """
 
 
-def train(stage: str, student: Path, table: pl.DataFrame, folder: Path) -> TrainingSummary:
+def config_of(stage: str, processes: int) -> SftConfig | RecipeConfig:
+    return CONFIGS[stage].model_copy(update={"parallel": ParallelConfig(processes=processes)})
+
+
+def train(stage: str, student: Path, table: pl.DataFrame, folder: Path, processes: int = 1) -> TrainingSummary:
     run = {"sft": train_sft, "recipe": train_recipe}[stage]
-    return run(student, table, CONFIGS[stage], seed=3, folder=folder)
+    return run(student, table, config_of(stage, processes), seed=3, folder=folder)
 
 
-def kill_after_first_states(stage: str, student: Path, table: Path, folder: Path) -> None:
-    """Train in a process of its own and kill it with SIGKILL once it has saved a state or two."""
+def kill_after_first_states(stage: str, student: Path, table: Path, folder: Path, processes: int) -> None:
+    """Train in a process of its own; kill it, and all it has started, with SIGKILL once it has saved a state or two."""
     import torch
 
     process = subprocess.Popen(
-        [sys.executable, "-c", PROGRAM, stage, student, table, CONFIGS[stage].model_dump_json(), folder],
-        env=os.environ | {"OMP_NUM_THREADS": str(torch.get_num_threads())},
+        [sys.executable, "-c", PROGRAM, stage, student, table, config_of(stage, processes).model_dump_json(), folder],
+        env=os.environ | ({"OMP_NUM_THREADS": str(torch.get_num_threads())} if processes == 1 else {}),
         stderr=subprocess.DEVNULL,
     )
     try:
@@ -57,24 +71,30 @@ def kill_after_first_states(stage: str, student: Path, table: Path, folder: Path
             assert process.poll() is None, "it ended before it could be killed"
             time.sleep(0.005)
     finally:
+        everything = psutil.Process(process.pid).children(recursive=True)
         process.send_signal(signal.SIGKILL)
+        for started in everything:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                started.kill()
+        psutil.wait_procs(everything)
     assert process.wait() == -signal.SIGKILL
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("processes", [1, 2])
 @pytest.mark.parametrize("stage", ["sft", "recipe"])
-def test_a_killed_run_ends_with_the_same_losses_and_weights(tmp_path, student, cot_set, pairs, stage):
+def test_a_killed_run_ends_with_the_same_losses_and_weights(tmp_path, student, cot_set, pairs, stage, processes):
     rows = cot_set if stage == "sft" else pairs
     rows.write_parquet(tmp_path / "rows.parquet")
     undisturbed, killed = tmp_path / "undisturbed", tmp_path / "killed"
-    expected = train(stage, student, rows, undisturbed)
+    expected = train(stage, student, rows, undisturbed, processes)
     assert expected.steps == STEPS
 
-    kill_after_first_states(stage, student, tmp_path / "rows.parquet", killed)
+    kill_after_first_states(stage, student, tmp_path / "rows.parquet", killed, processes)
     saved = sorted((killed / "states").glob("checkpoint-*/trainer_state.json"))
     assert saved
     assert not (killed / "training.json").exists()
-    resumed = train(stage, student, rows, killed)
+    resumed = train(stage, student, rows, killed, processes)
 
     assert resumed.curve.equals(expected.curve)
     assert resumed.tokens == expected.tokens
