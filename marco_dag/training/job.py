@@ -14,6 +14,7 @@ _FOLDER = "launch"
 _JOB = "job.json"
 _ROWS = "rows.parquet"
 _ASKED = "asked.parquet"
+_REFUSAL = "refusal.txt"
 _FAILURE = "failure.txt"
 
 
@@ -43,10 +44,11 @@ class Job(Config):
         """The file that `read` takes."""
         return self.files / _JOB
 
-    def write(self, rows: pl.DataFrame, asked: pl.DataFrame | None) -> None:
+    def write(self, rows: pl.DataFrame, asked: pl.DataFrame | None = None) -> None:
         """Write the job, the table that is trained on and the watched questions; an earlier failure is forgotten."""
         self.files.mkdir(parents=True, exist_ok=True)
-        (self.files / _FAILURE).unlink(missing_ok=True)
+        for name in (_REFUSAL, _FAILURE):
+            (self.files / name).unlink(missing_ok=True)
         rows.write_parquet(self.files / _ROWS)
         if asked is not None:
             asked.write_parquet(self.files / _ASKED)
@@ -70,16 +72,31 @@ class Job(Config):
         """The questions that are watched, if any."""
         return None if self.config.watch is None else pl.read_parquet(self.files / _ASKED)
 
+    def refuse(self, message: str) -> None:
+        """Say why this rank stops on purpose; the first one is heard."""
+        self._say(_REFUSAL, message)
+
     def fail(self, message: str) -> None:
-        """Say why this rank stops; the first one is heard."""
+        """Say what broke this rank off, which may be the end of another one; the first one is heard."""
+        self._say(_FAILURE, message)
+
+    @property
+    def refusal(self) -> str | None:
+        """Why a rank stopped on purpose."""
+        return self._said(_REFUSAL)
+
+    @property
+    def failure(self) -> str | None:
+        """What broke a rank off."""
+        return self._said(_FAILURE)
+
+    def _say(self, name: str, message: str) -> None:
         try:
-            with (self.files / _FAILURE).open("x") as file:
+            with (self.files / name).open("x") as file:
                 file.write(message)
         except FileExistsError:
             pass
 
-    @property
-    def failure(self) -> str | None:
-        """Why a rank stopped on purpose."""
-        file = self.files / _FAILURE
+    def _said(self, name: str) -> str | None:
+        file = self.files / name
         return file.read_text() if file.is_file() else None

@@ -40,7 +40,7 @@ def needs_launch(parallel: ParallelConfig) -> bool:
     return processes_here(parallel) * parallel.nodes > 1 or _gpus() > 1
 
 
-def launch(job: Job, rows: pl.DataFrame, asked: pl.DataFrame | None) -> None:
+def launch(job: Job, rows: pl.DataFrame, asked: pl.DataFrame | None = None) -> None:
     """Train `job` on `rows` in its processes, watched by `asked` if any; returns once model and summary are there.
 
     Whatever ends this process or the call ends all of them. TrainingError: what a rank says it stopped for, or how
@@ -57,11 +57,12 @@ def launch(job: Job, rows: pl.DataFrame, asked: pl.DataFrame | None) -> None:
             for line in process.lines():
                 _say(line.decode(errors="replace").rstrip())
             status = process.wait()
-    if job.failure is not None:
-        raise TrainingError(job.failure)
+    if job.refusal is not None:
+        raise TrainingError(job.refusal)
     if status:
+        broken = "" if job.failure is None else f" ({job.failure})"
         raise TrainingError(
-            f"training in {job.ranks} processes {describe_status(status)}; what it wrote ends:\n{process.tail}"
+            f"training in {job.ranks} processes {describe_status(status)}{broken}; what it wrote ends:\n{process.tail}"
         )
     shutil.rmtree(job.files)
 

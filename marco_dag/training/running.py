@@ -31,11 +31,11 @@ def run(
     source: Path,
     rows: pl.DataFrame,
     config: SftConfig | RecipeConfig,
-    asked: pl.DataFrame | None,
     *,
     seed: int,
     folder: Path,
     arguments: Mapping[str, JsonValue],
+    asked: pl.DataFrame | None = None,
 ) -> None:
     """Train the checkpoint in `source` on `rows` and leave model and summary in `folder`, which is claimed already.
 

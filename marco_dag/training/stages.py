@@ -116,7 +116,7 @@ def _train(
             job = Job(source=source, config=config, seed=seed, folder=folder, arguments=dict(arguments), ranks=ranks)
             launch(job, rows, asked)
         else:
-            run(source, rows, config, asked, seed=seed, folder=folder, arguments=arguments)
+            run(source, rows, config, seed=seed, folder=folder, arguments=arguments, asked=asked)
     drop_states(folder)
     return read_summary(folder)
 

@@ -22,9 +22,17 @@ def main() -> None:
     job = Job.read(Path(path))
     ranks.join(where)
     try:
-        run(job.source, job.rows, job.config, job.asked, seed=job.seed, folder=job.folder, arguments=job.arguments)
+        run(
+            job.source,
+            job.rows,
+            job.config,
+            seed=job.seed,
+            folder=job.folder,
+            arguments=job.arguments,
+            asked=job.asked,
+        )
     except MarcoError as error:
-        job.fail(str(error))
+        job.refuse(str(error))
         raise SystemExit(1) from error
     except Exception as error:
         job.fail(f"rank {distributed.get_rank()} of {ranks.count()}: {type(error).__name__}: {error}")
