@@ -34,5 +34,10 @@ def response_lengths(scores: pl.DataFrame, checkpoint: str, limit: int) -> dg.Me
     return _shown(pictures.response_lengths(scores, [checkpoint], limit))
 
 
+def solved_by_tokens(summary: pl.DataFrame) -> dg.MetadataValue:
+    """How often search and sampling solve a question, and choose the right answer, by their tokens."""
+    return _shown(pictures.solved_by_tokens(summary))
+
+
 def _shown(figure: "Figure") -> dg.MetadataValue:
     return dg.MetadataValue.md(f"![](data:image/png;base64,{base64.b64encode(png(figure)).decode()})")

@@ -15,6 +15,7 @@ from assets._checks import ANSWERS, SCHEMA, answers_given, blocking, schema_hold
 from assets._conditions import AFTER_CHECKPOINTS
 from assets._gpu import GPU_POOL, GPU_TAGS
 from assets._pictures import response_lengths
+from assets._students import student_of
 from assets.partitions import CHECKPOINTS, OWN_RECIPE
 from marco_dag.engines import Engine
 from marco_dag.errors import EvaluationError
@@ -113,10 +114,7 @@ def benchmark_scores(
     """Every answer of one checkpoint to the held-out and the published questions, with its verdict and measures."""
     with steps.open(context) as step:
         checkpoint = context.partition_key
-        stages = {"base": base_models, "sft": sft_checkpoint, **dpo_checkpoint}
-        if checkpoint not in stages:
-            raise EvaluationError(f"checkpoint {checkpoint} was not materialized yet; do that first")
-        model = stages[checkpoint]["student"]
+        model = student_of(checkpoint, base_models, sft_checkpoint, dpo_checkpoint)
         who = _Who(checkpoint=checkpoint, checkpoint_digest=model.digest)
         parts = _parts(step, who, held_out_questions, benchmark_questions)
         answered = _answer(step, checkpoint, model, parts, engines)
@@ -205,7 +203,7 @@ def _answer(
 def _parts(step: Step, who: _Who, held_out: pl.DataFrame, published: pl.DataFrame) -> dict[str, _Part]:
     """The held-out questions, and each benchmark of the profile; EvaluationError where one was not read yet."""
     config, seed = step.profile.evaluation, step.profile.seed
-    how = config.model_dump(mode="json", exclude={"confidence", "no_answer_limit", "benchmarks"})
+    how = config.model_dump(mode="json", exclude={"confidence", "no_answer_limit", "benchmarks", "mcts_decoding"})
     parts = {
         "held-out": _Part(
             {"questions": digest_frame(held_out), "config": how},

@@ -10,7 +10,7 @@ import polars as pl
 from assets import OWNERS
 from assets._gpu import GPU_POOL, GPU_TAGS
 from assets._pictures import loss_curves
-from marco_dag.engines import checkpoint_digest
+from marco_dag.engines import checkpoint_digest, fetch_checkpoint
 from marco_dag.identity import JsonValue, digest_json
 from marco_dag.miniature import MINIATURE_VERSION, train_miniature_models
 from marco_dag.miniature.models import CURVES
@@ -34,7 +34,7 @@ def base_models(context: dg.AssetExecutionContext, steps: Steps) -> Iterator[dg.
         sources = step.profile.models.model_dump()
         trained = _train_embedded(step) if "miniature" in sources.values() else None
         models = {
-            role: _embedded(step, trained, role) if source == "miniature" and trained else _external(source)
+            role: _embedded(step, trained, role) if source == "miniature" and trained else _external(source, role)
             for role, source in sources.items()
         }
         yield step.finish(
@@ -68,8 +68,10 @@ def _embedded(step: Step, trained: Artifact, role: str) -> Model:
     return Model.in_storage(folder, checkpoint_digest(folder), step.storage)
 
 
-def _external(source: str) -> Model:
-    location = str(Path(source).resolve()) if Path(source).is_dir() else source
+def _external(source: str, role: str) -> Model:
+    """The student is fetched, because it is trained from its folder; the others may be known to their servers alone."""
+    is_folder = role == "student" or Path(source).is_dir()
+    location = str(fetch_checkpoint(source)) if is_folder else source
     return Model(location, checkpoint_digest(location), stored=False)
 
 

@@ -110,7 +110,7 @@ THOUGHTS = pl.Schema(
         "visits": pl.Int64,
         "value": pl.Float64,  # sum of back-propagated rewards
         "is_answer": pl.Boolean,
-        "reward": pl.Float64,  # 0 or 1 for a checked answer, else null
+        "reward": pl.Float64,  # 0 or 1 for a checked answer, in [0, 1] where the search scored it itself, else null
         "verdict": pl.String,  # the verifier's reason, else null
         "depth": pl.Int64,  # 1 for a child of the prompt
         "forced": pl.Boolean,  # by a wrong answer beside it: error backtracking
@@ -222,6 +222,23 @@ SCORES = pl.Schema(
     }
 )
 
+MCTS_DECODING = pl.Schema(
+    {
+        "checkpoint": pl.String,  # "base", "sft" or a recipe's name
+        "checkpoint_digest": pl.String,
+        "benchmark": pl.String,  # as in the scores
+        "question_id": pl.String,
+        "method": pl.String,  # "mcts", or "sampling": independent responses
+        "tries": pl.Int64,  # N: responses, or whose tokens the search got
+        "answers": pl.Int64,  # responses, or finished chains
+        "tokens": pl.Float64,  # sampled: by the tree; N times the mean response
+        "solved": pl.Float64,  # probability that one of N responses is correct; of a tree, whether an answer is
+        "chosen": pl.String,  # the answer that most weight is on; null where none is stated
+        "chosen_correct": pl.Boolean,
+        "stop_reason": pl.String,  # why the tree ended; null of sampling
+    }
+)
+
 ARTIFACTS = pl.Schema(
     {
         "artifact_id": pl.String(),
@@ -273,6 +290,7 @@ TABLES: dict[str, pl.Schema] = {
     "cot_set": COT_SET,
     "preference_pairs": PREFERENCE_PAIRS,
     "scores": SCORES,
+    "mcts_decoding": MCTS_DECODING,
 }
 """Table name → schema, for the tables that are Parquet files (artifacts and their inputs come from lineage events)."""
 

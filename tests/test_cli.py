@@ -13,6 +13,7 @@ from marco_dag.profiles import shipped_profiles
 
 COMMANDS = (
     "artifacts",
+    "estimate",
     "export",
     "export-data",
     "gc",

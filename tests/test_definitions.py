@@ -36,6 +36,7 @@ def test_the_assets_of_the_paper_s_pipeline_are_there():
         "sft_checkpoint",
         "dpo_checkpoint",
         "benchmark_scores",
+        "mcts_decoding",
         "distillation_report",
     }
 
@@ -67,7 +68,7 @@ def test_steps_that_run_a_model_ask_for_a_gpu_once_for_every_deployment():
     for name in SPECS:
         definition = defs.resolve_assets_def(name)
         asks = "dagster-ray/config" in definition.op.tags
-        assert asks == (name in needy | {"thoughts", "strategy_comparison"}), name
+        assert asks == (name in needy | {"thoughts", "strategy_comparison", "mcts_decoding"}), name
         assert (definition.op.pool == "gpu") == asks
         if asks:
             assert json.loads(definition.op.tags["dagster-ray/config"]) == {"num_gpus": 1}

@@ -9,11 +9,25 @@ import sys
 from collections.abc import Mapping, Sequence
 from types import ModuleType
 
-from marco_dag.cli import artifacts, export, export_data, gc, lineage, profile, promote, scores, serve, sql, watch
+from marco_dag.cli import (
+    artifacts,
+    estimate,
+    export,
+    export_data,
+    gc,
+    lineage,
+    profile,
+    promote,
+    scores,
+    serve,
+    sql,
+    watch,
+)
 from marco_dag.errors import MarcoError
 
 _COMMANDS: Mapping[str, ModuleType] = {
     "artifacts": artifacts,
+    "estimate": estimate,
     "export": export,
     "export-data": export_data,
     "gc": gc,

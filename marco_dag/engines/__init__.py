@@ -1,7 +1,7 @@
 """Who writes text: the Engine protocol and its implementations."""
 
 from marco_dag.engines.config import CallsConfig, EngineConfig, ServerConfig, TransformersConfig, VllmConfig
-from marco_dag.engines.loading import checkpoint_digest, load_encoder, load_engine
+from marco_dag.engines.loading import checkpoint_digest, fetch_checkpoint, load_encoder, load_engine
 from marco_dag.engines.opening import open_engine, open_roles
 from marco_dag.engines.protocol import (
     Completion,
@@ -31,6 +31,7 @@ __all__ = [
     "VllmConfig",
     "checkpoint_digest",
     "complete_all",
+    "fetch_checkpoint",
     "load_encoder",
     "load_engine",
     "open_engine",

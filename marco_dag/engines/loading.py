@@ -25,6 +25,25 @@ def checkpoint_digest(checkpoint: str | Path) -> str:
     return digest_json([digest_folder(folder, pattern) for pattern in (WEIGHTS, "*.json", "*.jinja")])
 
 
+def fetch_checkpoint(source: str) -> Path:
+    """The folder of a checkpoint: `source` where that is one, else what the hub has under that name, in its cache.
+
+    Weights in safetensors, configuration and tokenizer only. EngineError where it cannot be had, with what to do.
+    """
+    if Path(source).is_dir():
+        return Path(source).resolve()
+    from huggingface_hub import snapshot_download
+
+    try:
+        return Path(snapshot_download(source, allow_patterns=[WEIGHTS, "*.json", "*.jinja", "*.model", "*.txt"]))
+    except Exception as error:  # of huggingface_hub, httpx and the file system, as the case may be
+        reason = " ".join(str(error).split())[:300]
+        raise EngineError(
+            f"{source}: is no folder here and cannot be fetched from the hub: {type(error).__name__}: {reason}. "
+            "Without a connection, or where a licence must be accepted first: download it elsewhere and name its folder"
+        ) from error
+
+
 def load_engine(checkpoint: str | Path, config: TransformersConfig) -> "TransformersEngine":
     """An engine over a checkpoint; EngineError names what the checkpoint lacks.
 

@@ -9,6 +9,8 @@ from marco_dag.evaluation.answers import answer_benchmarks, answer_questions, as
 from marco_dag.evaluation.benchmarks import BENCHMARKS, BenchmarkConfig, Procedure, load_benchmark
 from marco_dag.evaluation.config import ALL_BENCHMARKS
 from marco_dag.evaluation.conversations import Decoding
+from marco_dag.evaluation.decoding import decode, questions_to_decode
+from marco_dag.evaluation.decoding_summary import TEST_AT_N, summarize_decoding
 from marco_dag.evaluation.instruction_scores import INSTRUCTION_SCORES, instruction_scores
 from marco_dag.evaluation.intervals import Estimate
 from marco_dag.evaluation.measures import REFLECTION_WORDS, REPETITION_WORDS, reflections, repetition
@@ -21,9 +23,13 @@ SCORES_FILE = "scores.parquet"
 EVALUATION_VERSION = "2"
 """Raise it with any change to what a score says: older scores are then made anew."""
 
+DECODING_VERSION = "1"
+"""Raise it with any change to what decoding by search finds: older tables are then made anew."""
+
 __all__ = [
     "ALL_BENCHMARKS",
     "BENCHMARKS",
+    "DECODING_VERSION",
     "EVALUATION_VERSION",
     "INSTRUCTION_SCORES",
     "REFLECTION_WORDS",
@@ -31,6 +37,7 @@ __all__ = [
     "REPETITION_WORDS",
     "SCORES_FILE",
     "SUMMARY",
+    "TEST_AT_N",
     "BenchmarkConfig",
     "Comparison",
     "Decoding",
@@ -41,11 +48,14 @@ __all__ = [
     "ask_benchmarks",
     "ask_questions",
     "compare",
+    "decode",
     "instruction_scores",
     "load_benchmark",
     "published_benchmarks",
+    "questions_to_decode",
     "reflections",
     "repeats",
     "repetition",
     "summarize",
+    "summarize_decoding",
 ]

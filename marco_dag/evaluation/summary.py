@@ -72,7 +72,7 @@ def summarize(scores: pl.DataFrame, confidence: float) -> pl.DataFrame:
     `confidence`, in (0, 1), is the coverage of the intervals. No scores give no rows.
     """
     by_benchmark = _by_question(scores)
-    groups = pl.concat([_pooled(by_benchmark).with_columns(benchmark=pl.lit(ALL_BENCHMARKS)), by_benchmark])
+    groups = pl.concat([held_out_or_all(by_benchmark).with_columns(benchmark=pl.lit(ALL_BENCHMARKS)), by_benchmark])
     order = {name: place for place, name in enumerate(scores["checkpoint"].unique(maintain_order=True))}
     rows = [
         {"checkpoint": checkpoint, "decoding": decoding, "benchmark": benchmark, **_figures(group, confidence)}
@@ -98,7 +98,7 @@ def compare(
     Over the questions of "all", as `summarize` has it; give the scores of one benchmark to compare on that one.
     EvaluationError where the two have no question in common.
     """
-    by_question = _pooled(_by_question(scores.filter(decoding=decoding)))
+    by_question = held_out_or_all(_by_question(scores.filter(decoding=decoding)))
     keys = ["benchmark", "question_id"]
     paired = by_question.filter(checkpoint=a).join(by_question.filter(checkpoint=b), on=keys, suffix="_b").sort(keys)
     if paired.is_empty():
@@ -108,6 +108,12 @@ def compare(
         return paired_difference(_floats(paired, measure), _floats(paired, f"{measure}_b"), confidence, seed)
 
     return Comparison(a, b, decoding, paired.height, difference("correct"), difference("no_answer"))
+
+
+def held_out_or_all(scores: pl.DataFrame) -> pl.DataFrame:
+    """The rows of held-out questions, whose benchmarks are named as their tasks; where there are none, all rows."""
+    held_out = scores.filter(pl.col("benchmark").is_in(list(TASKS)))
+    return scores if held_out.is_empty() else held_out
 
 
 def _by_question(scores: pl.DataFrame) -> pl.DataFrame:
@@ -120,12 +126,6 @@ def _by_question(scores: pl.DataFrame) -> pl.DataFrame:
         pl.col("verdict").str.contains(_ODD).sum().alias("odd"),
         pl.len().alias("answers"),
     )
-
-
-def _pooled(scores: pl.DataFrame) -> pl.DataFrame:
-    """The held-out questions, whose benchmarks are named as their tasks; where there are none, everything."""
-    held_out = scores.filter(pl.col("benchmark").is_in(list(TASKS)))
-    return scores if held_out.is_empty() else held_out
 
 
 def _figures(group: pl.DataFrame, confidence: float) -> dict[str, float | int | None]:

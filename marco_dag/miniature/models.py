@@ -69,7 +69,7 @@ def build_model(
             LlamaConfig(
                 vocab_size=len(tokenizer),
                 hidden_size=width,
-                intermediate_size=width * 8 // 3 // 16 * 16,
+                intermediate_size=feed_forward_width(width),
                 num_hidden_layers=architecture.layers,
                 num_attention_heads=architecture.heads,
                 num_key_value_heads=architecture.key_value_heads,
@@ -84,6 +84,11 @@ def build_model(
         if name.endswith(_BRANCH_OUTPUTS):
             torch.nn.init.zeros_(parameter)
     return model
+
+
+def feed_forward_width(width: int) -> int:
+    """The width of the blocks' feed-forward layers: 8/3 of the model's, a multiple of 16."""
+    return width * 8 // 3 // 16 * 16
 
 
 def _load_model(folder: Path) -> "PreTrainedModel":

@@ -26,6 +26,9 @@ WORDS = (
 CHARACTERS = string.ascii_letters + string.digits + string.punctuation + " \n"
 """Every other character that has a token."""
 
+VOCABULARY = (PAD, EOS, USER, ASSISTANT, UNKNOWN, *TAGS, *WORDS, *(f" {word}" for word in WORDS), *CHARACTERS)
+"""Every token, in the order of their ids."""
+
 _CHAT_TEMPLATE = (
     "{% for message in messages %}"
     "{% if message['role'] == 'user' %}{{ '<user>' + message['content'] }}"
@@ -41,9 +44,7 @@ def build_tokenizer(max_positions: int) -> "PreTrainedTokenizerFast":
     from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers
     from transformers import PreTrainedTokenizerFast
 
-    special = [PAD, EOS, USER, ASSISTANT, UNKNOWN]
-    spaced = [f" {word}" for word in WORDS]
-    vocabulary = {token: index for index, token in enumerate([*special, *TAGS, *WORDS, *spaced, *CHARACTERS])}
+    vocabulary = {token: index for index, token in enumerate(VOCABULARY)}
     tags, words = ("|".join(re.escape(text) for text in texts) for texts in (TAGS, WORDS))
     tokenizer = Tokenizer(models.WordLevel(vocabulary, unk_token=UNKNOWN))
     tokenizer.pre_tokenizer = pre_tokenizers.Split(Regex(rf"{tags}| ?\b(?:{words})\b|[\s\S]"), "isolated")

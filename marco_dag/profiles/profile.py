@@ -74,6 +74,11 @@ class Profile(Config):
             raise ValueError(f"recipes: {sorted(reserved)} name other checkpoints; choose other recipe names")
         return self
 
+    @model_validator(mode="after")
+    def _decoding_can_search(self) -> "Profile":
+        self.evaluation.mcts_decoding.search_config(self.search)
+        return self
+
     @property
     def chosen_ranks(self) -> tuple[LengthRank, ...]:
         """The chosen ranks that the recipes ask for, without repeats, in a fixed order."""

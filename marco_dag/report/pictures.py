@@ -24,6 +24,7 @@ _WIDTH = 9.6
 _BINS = 28
 _RANKS = (("shortest", "blue"), ("medium", "orange"), ("longest", "green"))
 _DECODINGS = (("greedy", "grey", 0.19), ("sampled", "blue", -0.19))
+_METHODS = (("mcts", "blue"), ("sampling", "orange"))
 _LOSS_COLOURS = ("blue", "orange", "green", "purple")
 
 
@@ -110,6 +111,35 @@ def response_lengths(scores: pl.DataFrame, checkpoints: Sequence[str], limit: in
         axes.grid(axis="y")
     figure.align_ylabels(panels)
     panels[-1].set_xlabel("tokens of a sampled response; bars in % of the checkpoint's responses, line at the mean")
+    return figure
+
+
+@in_report_style
+def solved_by_tokens(summary: pl.DataFrame) -> "Figure":
+    """Search and sampling by the tokens that they took a question (TEST_AT_N), with intervals, in per cent.
+
+    On the left how often one answer at least is right, on the right how often the chosen one is. One checkpoint, all
+    benchmarks together; each point is labelled with its N.
+    """
+    rows = summary.filter(benchmark=ALL_BENCHMARKS)
+    _grid(rows.height, most_columns=1)
+    figure = new_figure(_WIDTH, 3.2)
+    panels = figure.subplots(1, 2, sharey=True)
+    titles = {"solved": "One of the answers is right", "chosen": "The chosen answer is right"}
+    for axes, (measure, title) in zip(panels, titles.items(), strict=True):
+        for method, colour in _METHODS:
+            line = rows.filter(method=method).sort("tries")
+            values, low, high = (100 * line[f"{measure}{end}"].to_numpy() for end in ("", "_low", "_high"))
+            spread = np.stack([values - low, high - values])
+            axes.errorbar(line["tokens"], values, spread, color=COLOURS[colour], capsize=2.5, marker="o", label=method)
+            for tokens, value, tries in zip(line["tokens"], values, line["tries"], strict=True):
+                axes.annotate(f"{tries}", (tokens, value), (5, -10), textcoords="offset points", color=COLOURS["muted"])
+        axes.set_xscale("log")
+        axes.set_title(title)
+        axes.set_xlabel("sampled tokens a question, mean")
+        axes.grid()
+    panels[0].set_ylabel("% of questions")
+    figure.legend(*panels[0].get_legend_handles_labels(), loc="outside upper right", ncols=2)
     return figure
 
 

@@ -1,7 +1,7 @@
 """Tree search: transition patterns, the tree, and the MCTS driver that grows many trees at once (paper §3.1)."""
 
 from marco_dag.search.comparison import compare_strategies
-from marco_dag.search.config import PatternConfig, SearchConfig
+from marco_dag.search.config import NO_END_BUT_TOKENS, PatternConfig, SearchConfig, SelfScoredConfig
 from marco_dag.search.driver import THOUGHTS_FILE, TREES_FILE, grow_forest, search_into, search_trees
 from marco_dag.search.patterns import PATTERNS, Pattern, resolve_patterns
 from marco_dag.search.planting import SEARCH_VERSION
@@ -10,6 +10,7 @@ from marco_dag.search.tables import Forest
 from marco_dag.search.watching import SearchView, SearchWatch
 
 __all__ = [
+    "NO_END_BUT_TOKENS",
     "PATTERNS",
     "SEARCH_VERSION",
     "THOUGHTS_FILE",
@@ -20,6 +21,7 @@ __all__ = [
     "SearchConfig",
     "SearchView",
     "SearchWatch",
+    "SelfScoredConfig",
     "TreeSearch",
     "compare_strategies",
     "grow_forest",

@@ -9,12 +9,11 @@ Monte Carlo tree search. A place in the beam counts as a rollout.
 import random
 from collections.abc import Iterable, Sequence
 from itertools import groupby
-from statistics import fmean
 
 from marco_dag.engines.protocol import Completion
 from marco_dag.search.growth import Growth
 from marco_dag.search.prompts import Ask
-from marco_dag.search.tree import Node, ThoughtNode, chain_text, path_to
+from marco_dag.search.tree import Node, ThoughtNode, chain_confidence, chain_text
 from marco_dag.search.tree_search import TreeSearch, Walk
 
 
@@ -55,7 +54,7 @@ class BeamGroup:
         return sorted(whole, key=scores.__getitem__, reverse=True)[: self._places]
 
     def _ask_forced(self, thought: ThoughtNode) -> Ask | None:
-        wrong = thought.is_answer and not thought.reward
+        wrong = thought.is_answer and self._growth.is_doubted(thought)
         return self._growth.ask_forced(thought, self._draw) if wrong else None
 
     def _asks_below(self, nodes: Sequence[Node], places: int) -> list[Ask]:
@@ -88,9 +87,3 @@ class BeamSearch(TreeSearch):
             begun.append(BeamGroup(self._growth, self._rng, share, self._groups))
             self._groups += 1
         return begun
-
-
-def chain_confidence(thought: ThoughtNode) -> float:
-    """Mean confidence of the thoughts from the prompt to this one that it is known of, in [0, 1]; 0 where of none."""
-    known = [step.confidence for step in path_to(thought) if step.confidence is not None]
-    return fmean(known) if known else 0.0

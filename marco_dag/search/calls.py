@@ -11,6 +11,7 @@ from typing import Protocol
 from marco_dag.engines.protocol import Completion, Role, RoleEngines
 from marco_dag.errors import EngineError
 from marco_dag.search.prompts import Ask
+from marco_dag.tasks import voting
 from marco_dag.tasks.protocol import Reference, SlowTask, Task, Verdict
 
 
@@ -30,6 +31,14 @@ class Calls(Protocol):
 
     async def verify(self, answer_id: str, response: str) -> Verdict:
         """The task's verdict on a whole chain; `answer_id` names its last node within the tree."""
+        ...
+
+    def stated_answer(self, response: str) -> str | None:
+        """The answer that a whole chain states; None where it states none. Nobody says whether it is right."""
+        ...
+
+    async def find_same(self, answer: str, others: Sequence[str]) -> int | None:
+        """The place of the first of `others` that says the same as `answer`; None where none does."""
         ...
 
 
@@ -65,6 +74,16 @@ class DirectCalls:
         if self._slow_task is not None:
             return await self._slow_task.verify_aside(response, self._reference)
         return self._task.verify(response, self._reference)
+
+    def stated_answer(self, response: str) -> str | None:
+        """See `Calls.stated_answer`."""
+        return voting.stated_answer(self._task, response)
+
+    async def find_same(self, answer: str, others: Sequence[str]) -> int | None:
+        """See `Calls.find_same`."""
+        if answer in others:
+            return others.index(answer)
+        return await asyncio.to_thread(voting.find_same, self._task, answer, others)
 
     async def _ask(self, ask: Ask) -> Sequence[Completion]:
         completions = await self._engines[ask.role].complete(ask.request)

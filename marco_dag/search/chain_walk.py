@@ -34,7 +34,7 @@ class ChainWalk(ABC):
     def _asks_after(self, step: ThoughtNode) -> Sequence[Ask]:
         if not step.is_answer:
             return self._asks_below(step)
-        forced = None if step.reward else self._growth.ask_forced(step, self._draw)
+        forced = self._growth.ask_forced(step, self._draw) if self._growth.is_doubted(step) else None
         return () if forced is None else (forced,)
 
     @abstractmethod

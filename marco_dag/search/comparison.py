@@ -8,17 +8,11 @@ import polars as pl
 
 from marco_dag.engines.protocol import RoleEngines
 from marco_dag.schemas import STRATEGY_COMPARISON
-from marco_dag.search.config import SearchConfig
+from marco_dag.search.config import NO_END_BUT_TOKENS, SearchConfig
 from marco_dag.search.driver import TREES_FILE, search_into
 from marco_dag.tasks import TASKS
 from marco_dag.tasks.protocol import Task
 
-_NO_END_BUT_TOKENS: Mapping[str, object] = {
-    "rollouts": 1_000_000,
-    "hopeless_after": None,
-    "correct_enough": 1_000_000,
-    "correct_most": 1_000_000,
-}
 _MEASURES = ("solved", "correct", "pairable")
 
 
@@ -42,7 +36,7 @@ def compare_strategies(
     budgets = dict(trees.select("seed_id", "tokens").iter_rows())
     grown: dict[str, pl.DataFrame] = {config.strategy: trees}
     for name, changes in _baselines(config).items():
-        own = config.model_copy(update={**_NO_END_BUT_TOKENS, **changes})
+        own = config.model_copy(update={**NO_END_BUT_TOKENS, **changes})
         search_into(folder / name, seeds, engines, own, seed=seed, tasks=tasks, budgets=budgets)
         grown[name] = pl.read_parquet(folder / name / TREES_FILE)
     return summarize_strategies(grown)

@@ -1,6 +1,7 @@
 """What a profile says about the tree search."""
 
 import math
+from collections.abc import Mapping
 from typing import Literal
 
 from pydantic import Field
@@ -81,3 +82,30 @@ class SearchConfig(Config):
     """Beam: groups that it is divided into, each with a subtree of its own, ≥ 1; as many as the width: diverse."""
     live_sequences: int | None = Field(None, ge=1)
     """Completions in flight at once over all trees, ≥ 1; null: as many as the engines bear."""
+
+    @property
+    def wants_confidence(self) -> bool:
+        """Whether the model shall say how sure it is of its tokens."""
+        return self.strategy == "beam" or (self.strategy == "mcts" and self.prior_weight > 0)
+
+
+class SelfScoredConfig(SearchConfig):
+    """A search that is told of no answer whether it is right, as at test time: it goes by its own answers."""
+
+    scored_by: Literal["vote", "confidence"] = "vote"
+    """What a finished chain is worth: the share of the tree's answers so far that say the same as its own, or the
+    model's confidence in its tokens (Marco-o1 v1)."""
+
+    @property
+    def wants_confidence(self) -> bool:
+        """Whether the model shall say how sure it is of its tokens."""
+        return self.scored_by == "confidence" or super().wants_confidence
+
+
+NO_END_BUT_TOKENS: Mapping[str, object] = {
+    "rollouts": 1_000_000,
+    "hopeless_after": None,
+    "correct_enough": 1_000_000,
+    "correct_most": 1_000_000,
+}
+"""Settings under which a tree grows until its tokens are spent, or until it can grow no more."""

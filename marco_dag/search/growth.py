@@ -6,21 +6,22 @@ It decides no order and no end: which thought is grown next is a strategy's busi
 from collections.abc import Sequence
 
 from marco_dag.engines.protocol import Completion
+from marco_dag.search.appraisal import appraisal_of
 from marco_dag.search.calls import Calls
 from marco_dag.search.config import SearchConfig
 from marco_dag.search.duplicates import SAMENESS
 from marco_dag.search.expansion import grow_children
 from marco_dag.search.patterns import Pattern
 from marco_dag.search.prompts import Ask, PromptWriter
-from marco_dag.search.tree import Node, ThoughtNode, Tree, chain_text, path_to
+from marco_dag.search.tree import Node, ThoughtNode, Tree, path_to
 from marco_dag.thoughts import ThoughtKind
 
 
 class Growth:
     """One tree, its pattern, and the calls that it grows by.
 
-    Every new answer is checked and back-propagated at once, since the check is free; so is every thought with a defect,
-    as a visit of value 0. Success counts distinct verified paths.
+    Every new answer is appraised and back-propagated at once, since that is free; so is every thought with a defect, as
+    a visit of value 0. Success counts distinct paths to an answer that is taken for right.
     """
 
     def __init__(self, tree: Tree, pattern: Pattern, writer: PromptWriter, calls: Calls, config: SearchConfig) -> None:
@@ -32,10 +33,14 @@ class Growth:
         self.tokens = 0
         """Sampled so far, discarded duplicates included."""
         self.correct = 0
-        """Distinct correct answer paths; children of a node differ, so every answer node is a path of its own."""
+        """Distinct correct answer paths; children of a node differ, so every answer node is a path of its own.
+
+        Where the search scores itself: those that were not doubted when they were written.
+        """
         self.wrong = 0
-        """Distinct answer paths that were checked and are not correct."""
+        """Distinct answer paths that are not correct."""
         self._same = SAMENESS[config.duplicates]
+        self._appraisal = appraisal_of(config, tree, calls)
 
     def kinds_below(self, node: Node) -> tuple[ThoughtKind, ...]:
         """What the pattern and the limits allow below an open `node`; at least one kind."""
@@ -53,6 +58,10 @@ class Growth:
         if forced >= self.config.max_reflections or not self.pattern.may_force(self.config.max_depth - parent.depth):
             return None
         return self.writer.ask_after(wrong, kind, draw=draw)
+
+    def is_doubted(self, answer: ThoughtNode) -> bool:
+        """Whether an answer of this tree is taken for wrong."""
+        return self._appraisal.is_doubted(answer)
 
     async def write(self, asks: Sequence[Ask], completions: Sequence[Sequence[Completion]]) -> list[ThoughtNode]:
         """The distinct children that the completions of `asks`, all below one node, make there; at least one.
@@ -73,11 +82,8 @@ class Growth:
         return [known.get(thought, child) for thought, child in grown.items()]
 
     async def _check(self, answer: ThoughtNode) -> None:
-        verdict = await self.calls.verify(str(answer.node_id), chain_text(answer))
-        answer.reward = 1.0 if verdict.outcome == "correct" else 0.0
-        answer.verdict = verdict.reason
-        if answer.reward:
-            self.correct += 1
-        else:
+        await self._appraisal.appraise(answer)
+        if self.is_doubted(answer):
             self.wrong += 1
-        self.tree.back_propagate(answer, answer.reward)
+        else:
+            self.correct += 1

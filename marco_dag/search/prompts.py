@@ -81,7 +81,7 @@ class PromptWriter:
         instructions = INSTRUCTIONS if config.instructions is None else config.instructions
         system = (Message("system", instructions),) if instructions else ()
         self._messages = (*system, Message("user", prompt))
-        self._confidence = config.strategy == "beam" or (config.strategy == "mcts" and config.prior_weight > 0)
+        self._confidence = config.wants_confidence
 
     def ask(self, parent: Node, chain: str, kind: ThoughtKind, *, n: int | None = None, draw: int = 0) -> Ask:
         """Ask for `n` thoughts (default: `config.children`) of `kind` below `parent`, whose rendered chain is `chain`.

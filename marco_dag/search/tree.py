@@ -6,6 +6,7 @@ one is grown next `marco_dag.search.selection`'s, and in which order things happ
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from statistics import fmean
 
 from marco_dag.engines.protocol import FinishReason, Role
 from marco_dag.identity import content_id
@@ -31,7 +32,7 @@ class Node:
     visits: int = 0
     """Leaves below that were back-propagated, itself included."""
     value: float = 0.0
-    """Sum of the rewards of those leaves, in [0, visits]: the correct answers below."""
+    """Sum of the rewards of those leaves, in [0, visits]: the correct answers below, where answers are checked."""
     under_way: int = 0
     """Rollouts that stand on it or below it; one that stands on a node without children is expanding it."""
 
@@ -61,7 +62,7 @@ class ThoughtNode(Node):
     confidence: float | None = None
     """The model's own, where it was asked for; see `Completion.confidence`."""
     reward: float | None = None
-    """0 or 1 for a checked answer."""
+    """0 or 1 for a checked answer; in [0, 1] for one that the search has scored itself."""
     verdict: str | None = None
     """The verifier's reason."""
 
@@ -92,6 +93,12 @@ def path_to(node: Node) -> list[ThoughtNode]:
 def chain_text(node: Node) -> str:
     """The rendered blocks from the prompt to `node`."""
     return "".join(step.thought.render() for step in path_to(node))
+
+
+def chain_confidence(thought: ThoughtNode) -> float:
+    """Mean confidence of the thoughts from the prompt to this one that it is known of, in [0, 1]; 0 where of none."""
+    known = [step.confidence for step in path_to(thought) if step.confidence is not None]
+    return fmean(known) if known else 0.0
 
 
 class Tree:
@@ -127,6 +134,14 @@ class Tree:
         if reward and self._solved_subtree is not None:
             for node in upwards(leaf.parent):
                 node.closed = self._is_closed(node)
+
+    def revalue(self, answer: ThoughtNode, reward: float) -> None:
+        """Give an answer that was back-propagated another reward, all the way up to the prompt; no visit is added."""
+        change = reward - (answer.reward or 0.0)
+        answer.reward = reward
+        if change:
+            for node in upwards(answer):
+                node.value += change
 
     def _settle(self, node: Node) -> None:
         """Close or open `node` by its children, and its ancestors as far as that changes them."""

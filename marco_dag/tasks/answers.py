@@ -45,6 +45,19 @@ def check_integer(response: str, expected: int) -> Verdict:
     return Verdict("correct", f"{expected} as expected", answer)
 
 
+def same_integer(first: str, second: str) -> bool:
+    """Whether both are the same integer as `check_integer` reads it, or else the same words."""
+    numbers = [_INTEGER.fullmatch(answer) for answer in (first, second)]
+    if numbers[0] and numbers[1]:
+        return int(numbers[0].group(1)) == int(numbers[1].group(1))
+    return same_words(first, second)
+
+
+def same_words(first: str, second: str) -> bool:
+    """Whether both are the same but for white space."""
+    return first.split() == second.split()
+
+
 def no_answer() -> Verdict:
     """The verdict on a response without a closed Answer block."""
     return Verdict("no_answer", "no closed answer block")

@@ -3,7 +3,7 @@
 import random
 from typing import ClassVar
 
-from marco_dag.tasks.answers import check_integer
+from marco_dag.tasks.answers import check_integer, read_answer, same_integer
 from marco_dag.tasks.protocol import Question, Reference, Verdict
 
 _SMALLEST, _LARGEST = 10, 99
@@ -30,3 +30,11 @@ class ArithmeticTask:
         answer = reference["answer"]
         assert isinstance(answer, int)
         return check_integer(response, answer)
+
+    def stated_answer(self, response: str) -> str | None:
+        """What the last Answer block states."""
+        return read_answer(response)
+
+    def same_answer(self, first: str, second: str) -> bool:
+        """Whether both are the same integer."""
+        return same_integer(first, second)

@@ -11,7 +11,7 @@ from functools import cache
 from typing import ClassVar, TypeAlias
 
 from marco_dag.identity import JsonValue
-from marco_dag.tasks.answers import no_answer, read_answer, shown
+from marco_dag.tasks.answers import no_answer, read_answer, same_words, shown
 from marco_dag.tasks.protocol import Question, Reference, Verdict
 
 TABLE = "T"
@@ -68,6 +68,14 @@ class BlocksworldTask:
         if missing:
             return Verdict("wrong", f"the plan ends without {render_facts(missing)}", answer)
         return Verdict("correct", "the plan is valid and reaches the goal", answer)
+
+    def stated_answer(self, response: str) -> str | None:
+        """What the last Answer block states."""
+        return read_answer(response)
+
+    def same_answer(self, first: str, second: str) -> bool:
+        """Whether both are the same moves."""
+        return same_words(first, second)
 
 
 def render_facts(facts: Mapping[str, str]) -> str:

@@ -6,7 +6,7 @@ from itertools import pairwise
 from typing import ClassVar
 
 from marco_dag.identity import JsonValue
-from marco_dag.tasks.answers import no_answer, read_answer, shown
+from marco_dag.tasks.answers import no_answer, read_answer, same_words, shown
 from marco_dag.tasks.protocol import Question, Reference, Verdict
 
 CONSONANTS = "bcdfghjklmnprstv"
@@ -66,6 +66,14 @@ class InstructionsTask:
             if breach := _RULES[rule](words, value):
                 return Verdict("wrong", f"{rule}: {breach}", answer)
         return Verdict("correct", "every rule is kept", answer)
+
+    def stated_answer(self, response: str) -> str | None:
+        """What the last Answer block states."""
+        return read_answer(response)
+
+    def same_answer(self, first: str, second: str) -> bool:
+        """Whether both are the same words."""
+        return same_words(first, second)
 
 
 def _check_count(words: Sequence[str], value: JsonValue) -> str | None:

@@ -3,7 +3,7 @@
 import random
 from typing import ClassVar
 
-from marco_dag.tasks.answers import check_integer
+from marco_dag.tasks.answers import check_integer, read_answer, same_integer
 from marco_dag.tasks.protocol import Question, Reference, Verdict
 
 _ALPHABET = "abdeglmnopsu"
@@ -38,3 +38,11 @@ class LettersTask:
         """Correct where the answer is the number of times that the letter stands in the word."""
         word, letter = str(reference["word"]), str(reference["letter"])
         return check_integer(response, word.lower().count(letter.lower()))
+
+    def stated_answer(self, response: str) -> str | None:
+        """What the last Answer block states."""
+        return read_answer(response)
+
+    def same_answer(self, first: str, second: str) -> bool:
+        """Whether both are the same integer."""
+        return same_integer(first, second)

@@ -62,6 +62,19 @@ class GeneratingTask(Task, Protocol):
 
 
 @runtime_checkable
+class VotingTask(Task, Protocol):
+    """A task that knows, without any reference, what a response states and which answers are one and the same."""
+
+    def stated_answer(self, response: str) -> str | None:
+        """The answer that a response states, None where it states none; never raises on hostile text."""
+        ...
+
+    def same_answer(self, first: str, second: str) -> bool:
+        """Whether two stated answers say the same, so that one is right where the other is."""
+        ...
+
+
+@runtime_checkable
 class SlowTask(Task, Protocol):
     """A task whose check may take seconds: a search awaits it, and goes on with its other trees."""
 

@@ -10,6 +10,7 @@ from rich.console import Console
 
 from marco_dag.cli import main as marco
 from marco_dag.engines import checkpoint_digest
+from marco_dag.estimate import Basis, estimate, run_pilot
 from marco_dag.lineage import open_database
 from marco_dag.registry import MlflowStore, ModelRegistry
 from marco_dag.schemas import TABLES
@@ -36,6 +37,7 @@ def finished(house):
     materialize_everything(house)
     beside = importlib.import_module("assets.demo").Demo(house.defs, house.instance, Console())
     assert beside.materialize(["strategy_comparison"], "generated"), beside.failures
+    assert beside.materialize(["mcts_decoding"], "sft"), beside.failures
     return house
 
 
@@ -54,6 +56,7 @@ def test_every_table_is_there_with_its_schema_and_not_empty(finished):
         "benchmark_questions": [None],
         "benchmark_quarantine": [None],
         "scores": finished.profile.checkpoints,
+        "mcts_decoding": ["sft"],
         "seed_difficulty": [],  # the profile does not ask for it
     }
     for table in TABLES:
@@ -68,6 +71,35 @@ def test_baselines_stand_beside_the_tree_at_its_own_price(finished):
     assert comparison["strategy"].to_list() == ["mcts", "best-of-n", "beam", "diverse-beam"]
     assert comparison["seeds"].unique().to_list() == [finished.table("trees", "generated").height]
     assert comparison["tokens"][0] == pytest.approx(finished.table("trees", "generated")["tokens"].mean())
+
+
+def test_search_decoding_stands_beside_sampling_at_the_same_questions(finished):
+    decoded = finished.table("mcts_decoding", "sft")
+    asked = finished.table("held_out_questions")["seed_id"].to_list()
+    for tries in finished.profile.evaluation.mcts_decoding.tries:
+        for method in ("mcts", "sampling"):
+            assert decoded.filter(tries=tries, method=method)["question_id"].sort().to_list() == sorted(asked)
+    scored = finished.table("scores", "sft").filter(decoding="sampled").select("question_id", "tokens", "correct")
+    first = decoded.filter(tries=1, method="sampling").join(scored, on="question_id", suffix="_scored")
+    assert first["chosen_correct"].to_list() == first["correct"].to_list()
+    records = dg.AssetRecordsFilter(asset_key=dg.AssetKey("mcts_decoding"), asset_partitions=["sft"])
+    [record] = finished.instance.fetch_materializations(records, limit=1).records
+    assert str(record.asset_materialization.metadata["Test@N"].value).startswith("![](data:image/png;base64,")
+
+
+def test_a_pilot_over_all_questions_is_the_search_itself(finished):
+    trees, cot = finished.table("trees", "generated"), finished.table("cot_set", "generated")
+    pilot = run_pilot(finished.profile, 1000, finished.storage)
+    assert pilot.trees.trees == trees.height
+    assert pilot.trees.tokens == pytest.approx(trees["tokens"].mean())
+    assert pilot.trees.examples * trees.height == pytest.approx(cot.height)
+    assert pilot.trees.example_tokens == pytest.approx(cot["tokens"].mean())
+    assert 5 < pilot.prompt_tokens < 40
+    some = run_pilot(finished.profile, 5, finished.storage)
+    assert some.trees.trees == 5
+    trained = {stage.stage: stage.trained for stage in estimate(finished.profile, Basis(pilot=pilot)).stages}
+    [summary] = (finished.storage.artifacts / "sft").glob("*/training.json")
+    assert trained["sft"] == pytest.approx(json.loads(summary.read_text())["tokens"], rel=0.1)
 
 
 def test_no_prompt_that_was_trained_on_is_held_out(finished):

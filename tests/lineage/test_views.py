@@ -57,6 +57,7 @@ _MAY_BE_EMPTY = {
     "benchmark_questions",
     "benchmark_quarantine",
     "strategy_comparison",
+    "mcts_decoding",
 }
 
 

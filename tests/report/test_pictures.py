@@ -2,6 +2,7 @@ import numpy as np
 import polars as pl
 import pytest
 
+from marco_dag.evaluation import TEST_AT_N
 from marco_dag.report import pictures
 
 
@@ -52,6 +53,24 @@ def test_response_lengths_are_shares_up_to_the_limit(run):
         assert sum(patch.get_height() for patch in axes.patches) == pytest.approx(100)
         clipped = run.scores.filter(checkpoint=name, decoding="sampled")["clipped"].mean()
         assert axes.patches[-1].get_height() >= 100 * clipped - 1e-9
+
+
+def test_search_and_sampling_stand_where_their_tokens_are():
+    rows = [
+        dict.fromkeys(TEST_AT_N, 0.5)
+        | {"checkpoint": "sft", "benchmark": "all", "tries": tries, "method": method, "questions": 9}
+        | {"tokens": tokens, "solved": solved, "solved_low": solved - 0.1, "solved_high": solved + 0.2}
+        for tries, method, tokens, solved in [
+            (8, "mcts", 90.0, 0.75), (1, "mcts", 10.0, 0.25), (1, "sampling", 11.0, 0.5), (8, "sampling", 88.0, 0.625)
+        ]
+    ]  # fmt: skip
+    solved, chosen = pictures.solved_by_tokens(pl.DataFrame(rows, schema=TEST_AT_N)).axes
+    search, sampling = (container.lines[0] for container in solved.containers)
+    assert search.get_xydata().tolist() == [[10, 25], [90, 75]]
+    assert sampling.get_xydata().tolist() == [[11, 50], [88, 62.5]]
+    whisker = solved.containers[0].lines[2][0].get_segments()[0]
+    assert whisker[:, 1] == pytest.approx([15, 45])
+    assert [text.get_text() for text in chosen.texts] == ["1", "8", "1", "8"]
 
 
 def test_losses_draw_every_loss_of_a_stage():

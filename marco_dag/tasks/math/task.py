@@ -50,6 +50,14 @@ class MathTask:
             return Verdict("correct", f"{shown(gold)} as expected", stated.text)
         return Verdict("wrong", _reason(finding, gold, stated.text), stated.text)
 
+    def stated_answer(self, response: str) -> str | None:
+        """The final answer (`extraction`)."""
+        return extract_final_answer(response).text
+
+    def same_answer(self, first: str, second: str) -> bool:
+        """Whether `second` is equivalent to `first`, taken for gold; False where that takes too long to tell."""
+        return compare(first, second) == "equal"
+
     async def verify_aside(self, response: str, reference: Reference) -> Verdict:
         """`verify` in a thread."""
         return await asyncio.to_thread(self.verify, response, reference)
