@@ -106,6 +106,7 @@ def test_scores_are_the_results_table(marco, leavings):
     assert (rows["base"], rows["sft"], rows["full"]) == (["0.0", "0.0"], ["100.0", "100.0"], ["100.0", "100.0"])
     assert rows["control"] == ["–", "–"]  # in the profile, not scored
     assert "the student before training" in out
+    assert marco("scores", "--markdown")[1].startswith("| checkpoint | what it is | accuracy %, greedy |")
     for file in leavings.storage.table_folder("scores").iterdir():
         file.unlink()
     status, _, err = marco("scores")
