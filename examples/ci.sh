@@ -43,7 +43,7 @@ PYTHON
 everything() {
   local batches batch_assets recipes checkpoints name
   # Dagster refuses a partition that it has not heard of: the first command registers the batches.
-  materialize seed_batches,held_out_questions,benchmark_questions,benchmark_quarantine,base_models || return
+  materialize seed_batches,held_out_questions,watched_questions,benchmark_questions,benchmark_quarantine,base_models || return
   batches=$(names batches) && batch_assets=$(names "batch assets") || return
   recipes=$(names recipes) && checkpoints=$(names checkpoints) || return
   for name in $batches; do materialize "$batch_assets" "$name" || true; done

@@ -229,7 +229,8 @@ class PreferenceTrainer(_StageTrainer, SFTTrainer):
         rank, ranks = self.args.process_index, max(self.args.world_size, 1)
         reference = torch.zeros(len(dataset), 2)
         training = self.model.training
-        self.model.eval()
+        # No dropout is left to turn off, and in eval mode bitsandbytes may repack 4-bit weights, for inference alone.
+        self.model.train()
         with (
             torch.no_grad(),
             self.accelerator.autocast(),

@@ -56,6 +56,7 @@ _MAY_BE_EMPTY = {
     "seed_difficulty",
     "benchmark_questions",
     "benchmark_quarantine",
+    "watched_questions",
     "strategy_comparison",
     "mcts_decoding",
 }
