@@ -165,20 +165,6 @@ def test_logits_are_built_a_chunk_at_a_time(monkeypatch):
         torch.testing.assert_close(ours[name], gradient, rtol=0, atol=1e-10, msg=name)
 
 
-@pytest.mark.slow
-@pytest.mark.filterwarnings("ignore:flex_attention called without torch.compile")
-@pytest.mark.parametrize("family", ["Qwen2", "Qwen3", "Llama"])
-def test_flex_attention_with_the_block_mask_gives_the_same(family):
-    """Uncompiled, which is all that a CPU can do with it: the mask's rule is followed, its blocks are not skipped."""
-    model = build(family, torch.float32)
-    with torch.no_grad():
-        expected = packed(model, "rows").log_probs
-        model.set_attn_implementation("flex_attention")
-        with torch.compiler.set_stance("force_eager"):
-            found = packed(model, "rows").log_probs
-    torch.testing.assert_close(found, expected, rtol=1e-5, atol=1e-5)
-
-
 def test_entropy_and_hits_are_measured_where_asked_for():
     model = build("Llama")
     scores = packed(model, "rows", measured=True)
