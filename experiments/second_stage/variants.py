@@ -14,13 +14,13 @@ Measure: TypeAlias = Literal["accuracy", "no_answer"]
 """The share of responses that are correct, or that state no answer."""
 
 
-def _unwatched(profile: Profile) -> Profile:
+def unwatched(profile: Profile) -> Profile:
     """`profile` with no stage watched: one that may stop early would not train on as many tokens as the others."""
     recipes = {name: recipe.model_copy(update={"watch": None}) for name, recipe in profile.recipes.items()}
     return profile.model_copy(update={"sft": profile.sft.model_copy(update={"watch": None}), "recipes": recipes})
 
 
-PROFILE: Profile = _unwatched(load_profile("miniature"))
+PROFILE: Profile = unwatched(load_profile("miniature"))
 """Whose models, questions, search, SFT and evaluation every variant stands on."""
 
 SFT = "sft"

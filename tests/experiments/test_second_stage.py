@@ -28,6 +28,8 @@ def test_a_variant_differs_from_the_full_recipe_in_what_its_name_says_and_in_not
     }
     assert changed == {
         "full-gentle": {"beta", "sft_weight"},
+        "full-length-normalised": {"length_normalised", "beta"},
+        "full-visit-smoothing": {"smoothing_from"},
         "full-low-rate": {"learning_rate"},
         "full-every-divergence": {"curation"},
         "full-on-policy": {"on_policy"},
