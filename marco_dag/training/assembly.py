@@ -1,9 +1,7 @@
 """A configuration, a model and examples as one of our trainers: every argument that TRL and transformers are given."""
 
-import contextlib
 import math
-import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +11,10 @@ from trl import SFTConfig
 from trl.trainer.sft_trainer import DataCollatorForLanguageModeling
 
 from marco_dag.training import ranks
+from marco_dag.training.adapters import peft_config, without_pefts_deprecated_question
 from marco_dag.training.batches import PairCollator, pair_dataset, sft_dataset
 from marco_dag.training.config import RecipeConfig, SftConfig, StageConfig
 from marco_dag.training.examples import PairExample, SftExample
-from marco_dag.training.models import adapters
 from marco_dag.training.order import ExampleOrder, LengthGroupedOrder, TreeGroupedOrder, whole_tree_batches
 from marco_dag.training.packing import PackedCollator, add_packed_forward, attention_tokens, check_packable
 from marco_dag.training.soundness import WINDOW
@@ -45,14 +43,14 @@ def supervised_trainer(
 ) -> SupervisedTrainer:
     """The trainer of the first stage."""
     collator = DataCollatorForLanguageModeling(tokenizer.pad_token_id)
-    with _without_pefts_deprecated_question():
+    with without_pefts_deprecated_question():
         return SupervisedTrainer(
             model=model,
             args=_arguments(config, len(examples), seed, states),
             train_dataset=sft_dataset(examples),
             processing_class=tokenizer,
             data_collator=_packed(collator, config, model, measured=True),
-            peft_config=adapters(config.lora) if config.lora else None,
+            peft_config=peft_config(config.lora),
             order=_order(config, examples, seed),
             ids=[example.id for example in examples],
             config=config,
@@ -79,7 +77,7 @@ def preference_trainer(
         mask_prefix=recipe.prefix_masking != "none",
         chosen_only=recipe.preference_weight == 0,
     )
-    with _without_pefts_deprecated_question():
+    with without_pefts_deprecated_question():
         return PreferenceTrainer(
             recipe=recipe,
             model=model,
@@ -87,7 +85,7 @@ def preference_trainer(
             train_dataset=pair_dataset(examples, recipe.label_smoothing if recipe.smoothing_from == "pair" else None),
             processing_class=tokenizer,
             data_collator=_packed(collator, recipe, model, measured=False),
-            peft_config=adapters(recipe.lora) if recipe.lora else None,
+            peft_config=peft_config(recipe.lora),
             order=_order(recipe, examples, seed),
             reference_batches=_reference_batches(recipe, examples),
             ids=[example.id for example in examples],
@@ -167,11 +165,3 @@ def _disable_dropout(model: torch.nn.Module) -> None:
             module.p = 0.0
         elif hasattr(module, "attention_dropout"):
             module.attention_dropout = 0.0  # type: ignore[assignment]
-
-
-@contextlib.contextmanager
-def _without_pefts_deprecated_question() -> Iterator[None]:
-    """Wrapping a model, peft 0.21 asks it for `is_gradient_checkpointing`, a name that transformers 5 warns about."""
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "`is_gradient_checkpointing` is deprecated", FutureWarning)
-        yield

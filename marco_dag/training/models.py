@@ -11,15 +11,14 @@ from typing import Any
 
 import torch
 from accelerate import PartialState
-from peft import LoraConfig as PeftLoraConfig
-from peft import get_peft_model
 from safetensors import SafetensorError
 from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
 from transformers.utils import logging as transformers_logging
 
 from marco_dag.errors import TrainingError
-from marco_dag.training.config import LoraConfig, StageConfig
-from marco_dag.training.quantization import dequantized, nf4
+from marco_dag.training.adapters import with_adapters
+from marco_dag.training.config import StageConfig
+from marco_dag.training.quantization import dequantized, keep_trainable, nf4
 from marco_dag.training.sharding import distribution, is_sharded, trained_weights
 
 
@@ -48,6 +47,8 @@ def load_student(folder: Path, tokenizer: PreTrainedTokenizerBase, config: Stage
         placement["device_map"] = {"": here}
     dtype = stored_dtype(folder) if config.lora else torch.float32
     model = _load(folder, dtype, attn_implementation=_attention(folder, config), **placement)
+    if "quantization_config" in placement:
+        keep_trainable(model)
     rows = model.get_input_embeddings().num_embeddings
     if len(tokenizer) > rows:
         raise TrainingError(
@@ -79,7 +80,7 @@ def save_student(
         if weights is not None:
             model = _with_weights(source, config, weights)
         elif config.lora and config.lora.quantize:
-            model = dequantized(model, adapters(config.lora))
+            model = dequantized(model, config.lora)
         if config.lora:
             model = model.merge_and_unload()
         partial = folder.with_name(f"{folder.name}.partial")
@@ -89,17 +90,6 @@ def save_student(
         tokenizer.save_pretrained(partial)
         partial.rename(folder)
     PartialState().wait_for_everyone()
-
-
-def adapters(lora: LoraConfig) -> PeftLoraConfig:
-    """The adapters as peft is told of them: on every linear layer but the head."""
-    return PeftLoraConfig(
-        r=lora.rank,
-        lora_alpha=lora.alpha,
-        lora_dropout=lora.dropout,
-        target_modules="all-linear",
-        task_type="CAUSAL_LM",
-    )
 
 
 def stored_dtype(folder: Path) -> torch.dtype:
@@ -119,7 +109,7 @@ def _load(folder: Path, dtype: torch.dtype, **placement: Any) -> PreTrainedModel
 def _with_weights(source: Path, config: StageConfig, trained: dict[str, torch.Tensor]) -> Any:  # noqa: ANN401
     """The whole model of `source` with `trained` in the place of its own weights, on the CPU."""
     model = _load(source, stored_dtype(source) if config.lora else torch.float32)
-    whole: Any = get_peft_model(model, adapters(config.lora)) if config.lora else model
+    whole: Any = with_adapters(model, config.lora) if config.lora else model
     unknown = whole.load_state_dict(trained, strict=False).unexpected_keys
     assert not unknown, unknown
     return whole

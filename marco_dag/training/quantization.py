@@ -7,11 +7,12 @@ import importlib.util
 from typing import Any
 
 import torch
-from peft import LoraConfig as PeftLoraConfig
-from peft import get_peft_model, get_peft_model_state_dict, set_peft_model_state_dict
+from peft import get_peft_model_state_dict, set_peft_model_state_dict
 from transformers import BitsAndBytesConfig
 
 from marco_dag.errors import TrainingError
+from marco_dag.training.adapters import with_adapters
+from marco_dag.training.config import LoraConfig
 
 
 def nf4(*, bf16: bool) -> BitsAndBytesConfig:
@@ -31,12 +32,22 @@ def nf4(*, bf16: bool) -> BitsAndBytesConfig:
     )
 
 
-def dequantized(model: Any, adapters: PeftLoraConfig) -> Any:  # noqa: ANN401
+def keep_trainable(model: torch.nn.Module) -> None:
+    """Forbid bitsandbytes to repack 4-bit weights for inference, as it does on some CPUs.
+
+    The first forward in evaluation mode would, be it of the reference or of a look, and no gradient passes them after.
+    """
+    for module in model.modules():
+        if hasattr(module, "support_avx512bf16_for_cpu"):
+            module.support_avx512bf16_for_cpu = False  # type: ignore[assignment]
+
+
+def dequantized(model: Any, lora: LoraConfig) -> Any:  # noqa: ANN401
     """`model`, adapters on 4-bit weights, as the same adapters on the weights that those 4 bits stand for, in float32.
 
     These are what the adapters were trained on; the checkpoint's own weights, before rounding, are not.
     """
     trained = get_peft_model_state_dict(model)
-    whole = get_peft_model(model.unload().dequantize().float(), adapters)
+    whole = with_adapters(model.unload().dequantize().float(), lora)
     set_peft_model_state_dict(whole, trained)
     return whole
