@@ -4,8 +4,11 @@ Batches come and go with the files that users bring. Recipes and checkpoints are
 `MARCO_PROFILE` names, read when the code location loads.
 """
 
+from collections.abc import Iterable
+
 import dagster as dg
 
+from marco_dag.study.variants import DECODED, variants_of
 from resources.profile import chosen_profile
 
 SEED_BATCHES = dg.DynamicPartitionsDefinition(name="seed_batches")
@@ -16,6 +19,20 @@ RECIPES = dg.StaticPartitionsDefinition(list(chosen_profile().recipes))
 
 CHECKPOINTS = dg.StaticPartitionsDefinition(list(chosen_profile().checkpoints))
 """One partition a scored checkpoint: `base`, `sft`, then the recipes."""
+
+_STUDY = chosen_profile().study
+_SEEDS = dg.StaticPartitionsDefinition([str(seed) for seed in _STUDY.seeds] if _STUDY else [])
+
+
+def _by_seed(variants: Iterable[str]) -> dg.MultiPartitionsDefinition:
+    return dg.MultiPartitionsDefinition({"seed": _SEEDS, "variant": dg.StaticPartitionsDefinition(list(variants))})
+
+
+STUDY_VARIANTS = _by_seed(variants_of(chosen_profile()) if _STUDY else [])
+"""One partition a variant of the study and seed: a cell; none where the profile has no study."""
+
+STUDY_DECODED = _by_seed(DECODED if _STUDY else [])
+"""One partition a variant whose questions are decoded by tree search, and seed."""
 
 ALL_BATCHES = dg.AllPartitionMapping()
 """Training takes every batch there is."""

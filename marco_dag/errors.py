@@ -11,6 +11,7 @@ MarcoError
 ├── CurationError     trees cannot be turned into training sets
 ├── TrainingError     training cannot start or had to stop
 ├── EvaluationError   a checkpoint cannot be scored
+├── StudyError        a study cannot go on
 ├── LineageError      an id or path has no recorded origin
 ├── StorageError      what is stored is damaged, or lies where it must not
 ├── RegistryError     a model version is unknown, or must not be promoted
@@ -63,6 +64,10 @@ class TrainingError(MarcoError):
 
 class EvaluationError(MarcoError):
     """A checkpoint cannot be scored."""
+
+
+class StudyError(MarcoError):
+    """A study cannot go on."""
 
 
 class LineageError(MarcoError):

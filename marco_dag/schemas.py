@@ -239,6 +239,32 @@ MCTS_DECODING = pl.Schema(
     }
 )
 
+_NO_TEXTS = {name: kind for name, kind in SCORES.items() if name not in ("verdict", "answer", "details", "response")}
+
+STUDY_ANSWERS = pl.Schema({"seed": pl.Int64(), **_NO_TEXTS})  # as the scores; the checkpoint is a variant of the study
+
+STUDY_DECODING = pl.Schema({"seed": pl.Int64(), **MCTS_DECODING})
+
+STUDY_FINDINGS = pl.Schema(
+    {
+        "topic": pl.String(),
+        "claim": pl.String(),
+        "first": pl.String(),  # variant
+        "first_source": pl.String(),  # "greedy", "sampled", "mcts" or "sampling"
+        "second": pl.String(),
+        "second_source": pl.String(),
+        "measure": pl.String(),  # "accuracy", "no_answer", "solved" or "chosen"
+        "expected": pl.String(),  # "rise", "fall", "same" or "open"
+        "difference": pl.Float64(),  # first minus second, in shares; null where a side is missing
+        "se": pl.Float64(),  # paired, over seeds and questions
+        "low": pl.Float64(),  # of an interval that holds for all rows together
+        "high": pl.Float64(),
+        "seeds": pl.Int64(),
+        "questions": pl.Int64(),
+        "verdict": pl.String(),
+    }
+)
+
 ARTIFACTS = pl.Schema(
     {
         "artifact_id": pl.String(),
@@ -291,6 +317,9 @@ TABLES: dict[str, pl.Schema] = {
     "preference_pairs": PREFERENCE_PAIRS,
     "scores": SCORES,
     "mcts_decoding": MCTS_DECODING,
+    "study_answers": STUDY_ANSWERS,
+    "study_decoding": STUDY_DECODING,
+    "study_findings": STUDY_FINDINGS,
 }
 """Table name → schema, for the tables that are Parquet files (artifacts and their inputs come from lineage events)."""
 

@@ -111,6 +111,11 @@ def read_manifest(folder: Path) -> ArtifactManifest:
         ) from error
 
 
+def is_finished(folder: Path) -> bool:
+    """Whether an artifact is whole, by its finished folder."""
+    return (folder / MANIFEST).is_file()
+
+
 def last_used(folder: Path) -> float:
     """When a finished artifact was last asked for, or an unfinished one last written to, in seconds of the epoch."""
     if (folder / MANIFEST).exists() and not folder.name.endswith(UNFINISHED):

@@ -24,7 +24,7 @@ from resources.lineage import LineageResource
 from resources.models import Models
 from resources.profile import ProfileResource
 from resources.storage import StorageResource
-from resources.tables import height_of
+from resources.tables import file_partition, height_of
 from resources.tracked_step import TrackedStep
 from resources.tracking import MlflowTracking
 
@@ -101,7 +101,7 @@ class Step:
     def _path(self, key: dg.AssetKey, value: pl.DataFrame | pl.LazyFrame | Models | Path) -> str:
         if isinstance(value, Path):
             return self.storage.relative(value)
-        partition = self.context.partition_key if self.context.has_partition_key else None
+        partition = file_partition(self.context.partition_key) if self.context.has_partition_key else None
         if isinstance(value, pl.DataFrame | pl.LazyFrame):
             table = self.context.assets_def.specs_by_key[key].metadata.get("table", key.path[-1])
             return self.storage.relative(self.storage.table_file(str(table), partition))

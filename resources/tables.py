@@ -120,6 +120,13 @@ def table_of(context: dg.InputContext | dg.OutputContext) -> str:
     return table
 
 
+def file_partition(partition: str) -> str:
+    """A partition as its file is named after: one of several dimensions by their keys in the order of their names."""
+    if isinstance(partition, dg.MultiPartitionKey):
+        return "/".join(key for _, key in sorted(partition.keys_by_dimension.items()))
+    return partition
+
+
 def height_of(frame: pl.DataFrame | pl.LazyFrame) -> int:
     """The number of rows, without holding those of a lazy frame in memory."""
     if isinstance(frame, pl.DataFrame):

@@ -8,7 +8,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGE = ROOT / "docs" / "tree.md"
-PACKAGES = ("marco_dag", "resources", "assets", "benchmarks", "experiments", "scripts")
+PACKAGES = ("marco_dag", "resources", "assets", "benchmarks", "scripts")
 HEADER = """# Where is what
 
 Made by `scripts/tree.py` from the modules' own first lines. Tests lie in `tests/`, in folders of the same names."""

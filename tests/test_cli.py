@@ -23,6 +23,7 @@ COMMANDS = (
     "scores",
     "serve",
     "sql",
+    "study",
     "watch",
 )
 

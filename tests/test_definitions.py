@@ -37,6 +37,9 @@ def test_the_assets_of_the_paper_s_pipeline_are_there():
         "dpo_checkpoint",
         "benchmark_scores",
         "mcts_decoding",
+        "study_answers",
+        "study_decoding",
+        "study_findings",
         "distillation_report",
     }
 
@@ -44,7 +47,7 @@ def test_the_assets_of_the_paper_s_pipeline_are_there():
 @pytest.mark.parametrize("name", SPECS)
 def test_every_asset_says_what_it_is_and_whose(name):
     spec = SPECS[name]
-    assert spec.group_name in {"seeds", "models", "search", "curation", "training", "evaluation", "report"}
+    assert spec.group_name in {"seeds", "models", "search", "curation", "training", "evaluation", "study", "report"}
     assert 1 <= len(spec.kinds) <= 3
     assert spec.owners == ["team:marco"]
     assert spec.code_version
@@ -65,10 +68,11 @@ def test_every_table_is_guarded_by_a_blocking_schema_check(name):
 
 def test_steps_that_run_a_model_ask_for_a_gpu_once_for_every_deployment():
     needy = {"base_models", "seed_difficulty", "mcts_trees", "sft_checkpoint", "dpo_checkpoint", "benchmark_scores"}
+    needy |= {"thoughts", "strategy_comparison", "mcts_decoding", "study_answers", "study_decoding"}
     for name in SPECS:
         definition = defs.resolve_assets_def(name)
         asks = "dagster-ray/config" in definition.op.tags
-        assert asks == (name in needy | {"thoughts", "strategy_comparison", "mcts_decoding"}), name
+        assert asks == (name in needy), name
         assert (definition.op.pool == "gpu") == asks
         if asks:
             assert json.loads(definition.op.tags["dagster-ray/config"]) == {"num_gpus": 1}

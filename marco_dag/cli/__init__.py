@@ -1,4 +1,4 @@
-"""The `marco` command: looks at what the pipeline has made, and takes care of it. It starts no run: `dagster` does.
+"""The `marco` command: looks at what the pipeline has made, and takes care of it. It starts no Dagster run.
 
 A module a command, registered in `_COMMANDS`. What a command needs is imported when it runs, so that `marco --help`
 answers at once. Errors of the library go to standard error and end with status 2.
@@ -21,6 +21,7 @@ from marco_dag.cli import (
     scores,
     serve,
     sql,
+    study,
     watch,
 )
 from marco_dag.errors import MarcoError
@@ -37,6 +38,7 @@ _COMMANDS: Mapping[str, ModuleType] = {
     "scores": scores,
     "serve": serve,
     "sql": sql,
+    "study": study,
     "watch": watch,
 }
 """Command → the module with its `HELP`, its `declare` and its `run`."""

@@ -19,6 +19,7 @@ from marco_dag.registry import CANDIDATE, CHAMPION
 from marco_dag.registry.config import PromotionConfig
 from marco_dag.search.config import SearchConfig
 from marco_dag.seeds.config import SeedsConfig
+from marco_dag.study.config import StudyConfig
 from marco_dag.training.config import RecipeConfig, SftConfig
 
 ModelSource: TypeAlias = Literal["miniature"] | str
@@ -63,6 +64,8 @@ class Profile(Config):
     """The second-stage recipes by name; each is a partition of `dpo_checkpoint`."""
     evaluation: EvaluationConfig = EvaluationConfig()
     """How checkpoints are scored."""
+    study: StudyConfig | None = None
+    """The paper's tables over several seeds; null: there is no study of this profile."""
     promotion: PromotionConfig = PromotionConfig()
     """When a checkpoint may become the one in use."""
     retention: RetentionConfig = RetentionConfig()
@@ -72,6 +75,20 @@ class Profile(Config):
     def _recipe_names_are_free(self) -> "Profile":
         if reserved := {"base", "sft", CANDIDATE, CHAMPION} & self.recipes.keys():
             raise ValueError(f"recipes: {sorted(reserved)} name other checkpoints; choose other recipe names")
+        return self
+
+    @model_validator(mode="after")
+    def _study_departs_from_a_recipe(self) -> "Profile":
+        if self.study is None:
+            return self
+        recipe = self.recipes.get(self.study.recipe)
+        if recipe is None or not (recipe.preference_weight and recipe.sft_weight):
+            whole = [name for name, each in self.recipes.items() if each.preference_weight and each.sft_weight]
+            raise ValueError(
+                f"study.recipe: {self.study.recipe!r} is no recipe with a preference and an SFT term, to which the "
+                f"paper's ladder leads; there are: {', '.join(whole) or 'none'}"
+            )
+        self.study.decoding.search_config(self.search)
         return self
 
     @model_validator(mode="after")

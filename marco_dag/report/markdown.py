@@ -23,18 +23,19 @@ def results_markdown(summary: pl.DataFrame, descriptions: Mapping[str, str]) -> 
         tokens = number(sampled["tokens"]) if sampled else GAP
         held_out.append([checkpoint, descriptions.get(checkpoint, ""), *rates, tokens])
     columns = ["accuracy %, greedy", "accuracy %, sampled", "no answer %, greedy", "no answer %, sampled", "tokens"]
-    parts = [_table(["checkpoint", "what it is", *columns], held_out), error_note(summary)]
+    parts = [markdown_table(["checkpoint", "what it is", *columns], held_out), error_note(summary)]
     if names := published_benchmarks(summary):
         published = []
         for checkpoint in checkpoints:
             found = [rows.get((checkpoint, "greedy", n)) or rows.get((checkpoint, "sampled", n)) for n in names]
             shown = [f"{percent(row['accuracy'])} ({percent(row['no_answer'])})" if row else GAP for row in found]
             published.append([checkpoint, *shown])
-        parts += ["Published benchmarks, accuracy (no answer) %:", _table(["checkpoint", *names], published)]
+        parts += ["Published benchmarks, accuracy (no answer) %:", markdown_table(["checkpoint", *names], published)]
     return "\n\n".join(parts) + "\n"
 
 
-def _table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+def markdown_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """A table of texts; what would end a cell or a row is taken out of them."""
     lines = [header, ["---"] * len(header), *rows]
     return "\n".join("| " + " | ".join(_cell(value) for value in line) + " |" for line in lines)
 

@@ -90,6 +90,11 @@ def inline_svg(figure: "Figure", label: str) -> Html:
     return Html(f'<svg viewBox="{view_box.group(1)}" role="img" aria-label="{escape(label, quote=True)}">{body}')
 
 
+def svg(figure: "Figure") -> bytes:
+    """The figure as an SVG file on white, in the colours of the light theme."""
+    return _save(figure, format="svg", facecolor="white", metadata={"Date": None, "Creator": None})
+
+
 def png(figure: "Figure") -> bytes:
     """The figure as a PNG on white."""
     return _save(figure, format="png", dpi=_PIXELS_PER_INCH, facecolor="white", metadata={"Software": None})

@@ -4,7 +4,7 @@ Two stages with one shape: a checkpoint folder and a table go in, an ordinary Hu
 that was killed goes on where it stopped. Importing this package is cheap; torch and TRL load with the first call.
 """
 
-from marco_dag.training.budget import recipe_within_tokens, tokens_per_epoch
+from marco_dag.training.budget import recipe_within_tokens, sft_within_tokens, tokens_per_epoch
 from marco_dag.training.config import LoraConfig, ParallelConfig, RecipeConfig, SftConfig, StageConfig, WatchConfig
 from marco_dag.training.stages import TRAINING_VERSION, train_recipe, train_sft
 from marco_dag.training.summary import TrainingSummary, read_summary
@@ -20,6 +20,7 @@ __all__ = [
     "WatchConfig",
     "read_summary",
     "recipe_within_tokens",
+    "sft_within_tokens",
     "tokens_per_epoch",
     "train_recipe",
     "train_sft",

@@ -59,6 +59,9 @@ _MAY_BE_EMPTY = {
     "watched_questions",
     "strategy_comparison",
     "mcts_decoding",
+    "study_answers",
+    "study_decoding",
+    "study_findings",
 }
 
 
