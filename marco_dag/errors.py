@@ -16,6 +16,7 @@ MarcoError
 ├── StorageError      what is stored is damaged, or lies where it must not
 ├── RegistryError     a model version is unknown, or must not be promoted
 ├── ServingError      a checkpoint cannot be served
+├── AlertError        nobody can be told that a run failed
 └── ExportError       a checkpoint or a data set cannot be handed out
 
 A message says what is wrong, where (file, row, field) and what to do about it.
@@ -84,6 +85,10 @@ class RegistryError(MarcoError):
 
 class ServingError(MarcoError):
     """A checkpoint cannot be served."""
+
+
+class AlertError(MarcoError):
+    """Nobody can be told that a run failed."""
 
 
 class ExportError(MarcoError):

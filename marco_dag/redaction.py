@@ -11,7 +11,8 @@ REDACTED = "[redacted]"
 """Stands where a secret stood."""
 
 _SECRET_NAME = re.compile(
-    r"(^|[_.\-/])(token|secret|password|passwd|credentials?|api[_-]?key|access[_-]?key|private[_-]?key|auth)$", re.I
+    r"(^|[_.\-/])(token|secret|password|passwd|credentials?|api[_-]?key|access[_-]?key|private[_-]?key|auth|webhook)$",
+    re.I,
 )
 _URL_USER = re.compile(r"(?<=://)[^/\s@]+(?=@)")
 _SHORTEST_SECRET = 8

@@ -82,6 +82,7 @@ def test_steps_that_run_a_model_ask_for_a_gpu_once_for_every_deployment():
 
 def test_automation_is_off_until_somebody_turns_it_on():
     assert defs.resolve_sensor_def("new_seed_files").default_status == dg.DefaultSensorStatus.STOPPED
+    assert defs.resolve_sensor_def("alert_on_failure").default_status == dg.DefaultSensorStatus.STOPPED
     assert defs.resolve_schedule_def("retrain_on_new_chains").default_status == dg.DefaultScheduleStatus.STOPPED
 
 
