@@ -1,12 +1,14 @@
 """One seed's way from the shared materials to each variant's checkpoint and its answers, piece by piece."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
+from typing import TypedDict
 
 import polars as pl
 
 from marco_dag.curation import CURATION_VERSION, preference_pairs
-from marco_dag.engines import checkpoint_digest, load_encoder, open_engine
+from marco_dag.engines import Engine, checkpoint_digest, load_encoder, open_engine
 from marco_dag.evaluation import (
     DECODING_VERSION,
     EVALUATION_VERSION,
@@ -30,6 +32,13 @@ PAIRS_FILE, DECODED_FILE = "pairs.parquet", "decoded.parquet"
 
 DECODED_SUFFIX = ", decoded"
 """What stands behind a variant's name where its questions are decoded by tree search: a cell of its own."""
+
+
+class _Who(TypedDict):
+    """Whose answers they are."""
+
+    checkpoint: str
+    checkpoint_digest: str
 
 
 def cells_of(variants: Mapping[str, Variant]) -> list[str]:
@@ -67,24 +76,13 @@ class Run:
         config = self.profile.evaluation
 
         def answer(folder: Path) -> None:
-            model = self._model(name)
-            with open_engine(
-                model, self.profile.engine_of("student"), name=name, logs=self.study.logs, say=say
-            ) as engine:
-                scores = answer_questions(
-                    engine,
-                    self._held_out(),
-                    config,
-                    checkpoint=name,
-                    checkpoint_digest=checkpoint_digest(model),
-                    seed=self.seed,
-                )
+            with self._asked_engine(name) as (engine, who):
+                scores = answer_questions(engine, self._held_out(), config, **who, seed=self.seed)
             scores.write_parquet(folder / SCORES_FILE)
 
         how = config.model_dump(mode="json", exclude={"confidence", "no_answer_limit", "benchmarks", "mcts_decoding"})
-        return Piece(
-            self.study.store, "scores", {**self._asked(name), "config": how, "code": EVALUATION_VERSION}, answer
-        )
+        key = {**self._asked(name), "config": how, "code": EVALUATION_VERSION}
+        return Piece(self.study.store, "scores", key, answer)
 
     def decoded(self, name: str) -> Piece:
         """The questions (schemas.MCTS_DECODING) that a variant answers by tree search, beside its samples."""
@@ -93,21 +91,9 @@ class Run:
         )
 
         def search(folder: Path) -> None:
-            model = self._model(name)
             questions = questions_to_decode(self._held_out(), BENCHMARK_QUESTIONS.to_frame(), config)
-            with open_engine(
-                model, self.profile.engine_of("student"), name=name, logs=self.study.logs, say=say
-            ) as engine:
-                decoded = decode(
-                    engine,
-                    questions,
-                    config,
-                    self.profile.search,
-                    checkpoint=name,
-                    checkpoint_digest=checkpoint_digest(model),
-                    seed=self.seed,
-                    folder=folder,
-                )
+            with self._asked_engine(name) as (engine, who):
+                decoded = decode(engine, questions, config, self.profile.search, **who, seed=self.seed, folder=folder)
             decoded.write_parquet(folder / DECODED_FILE)
 
         key = {
@@ -200,9 +186,13 @@ class Run:
             "code": TRAINING_VERSION,
         }
 
-    def _model(self, name: str) -> Path:
-        checkpoint = self.checkpoint(name)
-        return Path(self.materials.model("student")) if checkpoint is None else checkpoint.path / "model"
+    @contextmanager
+    def _asked_engine(self, name: str) -> Iterator[tuple[Engine, _Who]]:
+        """The engine over a variant's model, and how its answers name it."""
+        checkpoint, how = self.checkpoint(name), self.profile.engine_of("student")
+        model = Path(self.materials.model("student")) if checkpoint is None else checkpoint.path / "model"
+        with open_engine(model, how, name=name, logs=self.study.logs, say=say) as engine:
+            yield engine, {"checkpoint": name, "checkpoint_digest": checkpoint_digest(model)}
 
     def _held_out(self) -> pl.DataFrame:
         """The same for every seed, so that seeds can be compared question by question."""

@@ -69,10 +69,8 @@ def task_table(answers: pl.DataFrame, names: Sequence[str]) -> str:
         cells = []
         for task in tasks:
             of_task = own.filter(benchmark=task)
-            right, silent = (
-                100 * of_task[column].cast(pl.Float64).to_numpy().mean() for column in ("correct", "answered")
-            )
-            cells.append(f"{right:.1f} ({100 - silent:.1f})")
+            right, stated = (of_task[column].cast(pl.Float64).to_numpy().mean() for column in ("correct", "answered"))
+            cells.append(f"{100 * right:.1f} ({100 * (1 - stated):.1f})")
         rows.append((f"`{name}`", *cells))
     return markdown_table(("variant", *tasks), rows)
 
@@ -116,11 +114,9 @@ def shapes_table(answers: pl.DataFrame, names: Sequence[str]) -> str:
 def gain_table(found: Sequence[CappedDifference]) -> str:
     """What the whole recipe gains at each cap, in points of sampled accuracy."""
     seconds = list(dict.fromkeys(each.second for each in found))
+    gains = {(each.cap, each.second): _interval(each) for each in found}
     rows = [
-        (
-            str(cap),
-            *(_interval(each) for second in seconds for each in found if (each.cap, each.second) == (cap, second)),
-        )
+        (str(cap), *(gains.get((cap, second), "") for second in seconds))
         for cap in dict.fromkeys(each.cap for each in found)
     ]
     return markdown_table(("tokens at most", *(f"`full` - `{second}`" for second in seconds)), rows)
