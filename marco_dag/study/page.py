@@ -164,7 +164,7 @@ class _Writer:
                 "tokens, so that their log-ratios cancel in h (`tests/training/test_objectives.py` shows it, loss and "
                 "gradient). What a difference between the last two rungs would show is rounding.",
                 "By task, sampled:",
-                task_table(self.answers, rungs),
+                task_table(self.answers, [name for name in (BASE, *rungs) if name in self.there]),
             ]
         )
 
