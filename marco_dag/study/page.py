@@ -232,7 +232,8 @@ class _Writer:
             [
                 "## MCTS decoding: Test@N",
                 "A checkpoint searches alone, without references, until it has sampled as many tokens as N plain "
-                "responses take. Solved: one of its answers is right. Chosen: the one that most of them agree on is.",
+                "responses take; its last step may go over, so look at the tokens too. Solved: one of its answers is "
+                "right. Chosen: the one that most of them agree on is.",
                 decoding_table(self.gathered.decoded),
             ]
         )
