@@ -1,5 +1,7 @@
 """Telling people that a run failed: a sensor that posts to their webhook, once it is turned on in the web UI."""
 
+from collections.abc import Mapping, Sequence
+
 import dagster as dg
 
 from marco_dag.alerts import WEBHOOK_VARIABLE, Alert, post, webhook
@@ -26,10 +28,32 @@ def alert_on_failure(context: dg.RunFailureSensorContext) -> dg.SkipReason | Non
 def _alert(context: dg.RunFailureSensorContext) -> Alert:
     run, failures = context.dagster_run, context.get_step_failure_events()
     told = [event.step_failure_data.error_display_string for event in failures]
+    steps = [str(event.step_key) for event in failures]
     return Alert(
         run_id=run.run_id,
         job=", ".join(sorted(key.to_user_string() for key in run.asset_selection or ())) or run.job_name,
-        partition=run.tags.get("dagster/partition"),
-        steps=[str(event.step_key) for event in failures],
+        partition=run.tags.get("dagster/partition") or _range(run.tags),
+        steps=steps,
+        assets=_planned(context, steps),
         error="\n".join(told) or context.failure_event.message or "",
     )
+
+
+def _range(tags: Mapping[str, str]) -> str | None:
+    """The partitions of a run that makes several at once, as the web UI launches it on request."""
+    bounds = [tags.get(f"dagster/asset_partition_range_{end}") for end in ("start", "end")]
+    return f"{bounds[0]} to {bounds[1]}" if all(bounds) else None
+
+
+def _planned(context: dg.RunFailureSensorContext, steps: Sequence[str]) -> list[str]:
+    """What `steps` were to make."""
+    planned = context.instance.all_logs(
+        context.dagster_run.run_id, of_type=dg.DagsterEventType.ASSET_MATERIALIZATION_PLANNED
+    )
+    names = []
+    for event in (entry.dagster_event for entry in planned):
+        if event is not None and event.step_key in steps:
+            made = event.asset_materialization_planned_data
+            key = made.asset_key.to_user_string()
+            names.append(f"{key}/{made.partition}" if made.partition else key)
+    return sorted(names)

@@ -4,6 +4,7 @@ What is sent is a `text` that chat services understand, and the same facts as fi
 is a secret, since whoever knows it may write there: it stands in an environment variable and in no message made here.
 """
 
+import http.client
 import json
 import os
 import time
@@ -22,8 +23,10 @@ WEB_VARIABLE = "MARCO_WEB_URL"
 """Environment variable with the address of the web UI as its readers reach it, for links; without it there are none."""
 
 _TRIES = 3
-_WAIT_S = 1.0
-_TIMEOUT_S = 10.0
+_WAIT_S = 0.5
+_TIMEOUT_S = 3.0
+_LAST_TRY_S = 7.0
+"""Seconds after the first try in which another may begin: a tick tells of five runs, and Dagster gives it 60 s."""
 _LONGEST = 1000
 
 
@@ -37,6 +40,8 @@ class Alert:
     """What it was to make; None where the job has no partitions."""
     steps: Sequence[str]
     """The steps that failed; none where the run itself broke off."""
+    assets: Sequence[str]
+    """What those steps were to make, each as "asset" or "asset/partition"."""
     error: str
     """What went wrong, as the log has it; secrets are replaced and the end is cut before it is sent."""
 
@@ -47,8 +52,9 @@ class Alert:
         link = f"{web}/runs/{self.run_id}" if web else None
         what = f"{self.job}, {self.partition}" if self.partition else self.job
         failed = f" in {', '.join(self.steps)}" if self.steps else ""
+        failed += f" ({', '.join(self.assets)})" if self.assets else ""
         text = f"Run {self.run_id[:8]} of {what} failed{failed}\n```\n{error}\n```" + (f"\n{link}" if link else "")
-        return {**asdict(self), "steps": list(self.steps), "error": error, "link": link, "text": text}
+        return {**asdict(self), "error": error, "link": link, "text": text}
 
 
 def webhook() -> str | None:
@@ -64,18 +70,29 @@ def webhook() -> str | None:
 def post(alert: Alert, address: str, *, wait_s: float = _WAIT_S) -> None:
     """Post `alert`, up to three times, `wait_s` seconds apart and twice that; AlertError says how the last one failed.
 
-    An answer of 400 to 499 other than 429 is final. Takes at most 10 seconds a try.
+    An answer of 300 to 499 other than 429 is final. Waits at most 3 seconds for each answer and about 10 in all.
     """
     body = json.dumps(alert.payload()).encode()
     request = urllib.request.Request(address, body, {"Content-Type": "application/json"})  # `webhook` looks
+    opener = urllib.request.build_opener(_NoRedirects)
+    last_try = time.monotonic() + _LAST_TRY_S
     for attempt in range(1, _TRIES + 1):
         try:
-            with urllib.request.urlopen(request, timeout=_TIMEOUT_S):
+            with opener.open(request, timeout=_TIMEOUT_S):
                 return
         except urllib.error.HTTPError as error:
-            final, why = 400 <= error.code < 500 and error.code != 429, f"it answers {error.code}"
-        except (OSError, ValueError) as error:
+            error.close()
+            final, why = 300 <= error.code < 500 and error.code != 429, f"it answers {error.code}"
+        except (OSError, ValueError, http.client.HTTPException) as error:
             final, why = False, f"{type(error).__name__}: {getattr(error, 'reason', '') or 'no answer'}"
-        if final or attempt == _TRIES:
+        wait = wait_s * 2 ** (attempt - 1)
+        if final or attempt == _TRIES or time.monotonic() + wait > last_try:
             raise AlertError(f"the webhook of {WEBHOOK_VARIABLE} took no alert of run {alert.run_id}: {why}")
-        time.sleep(wait_s * 2 ** (attempt - 1))
+        time.sleep(wait)
+
+
+class _NoRedirects(urllib.request.HTTPRedirectHandler):
+    """A POST that is redirected would arrive as a GET without its body, and count as taken."""
+
+    def redirect_request(self, *_: object) -> None:
+        """None: the redirection is an HTTPError."""

@@ -12,7 +12,9 @@ from assets.alerts import alert_on_failure
 from marco_dag.alerts import Alert, post, webhook
 from marco_dag.errors import AlertError
 
-ALERT = Alert("run-12345678", "search_batch", "generated", ["mcts_trees"], "SearchError: disk full")
+ALERT = Alert(
+    "run-12345678", "search_batch", "generated", ["tree_search"], ["mcts_trees/generated"], "SearchError: disk full"
+)
 
 
 class Hook:
@@ -53,14 +55,15 @@ class TestMessage:
         monkeypatch.setenv("MARCO_WEB_URL", "http://127.0.0.1:3000/")
         payload = ALERT.payload()
         assert payload["text"] == (
-            "Run run-1234 of search_batch, generated failed in mcts_trees\n```\nSearchError: disk full\n```\n"
+            "Run run-1234 of search_batch, generated failed in tree_search (mcts_trees/generated)\n"
+            "```\nSearchError: disk full\n```\n"
             "http://127.0.0.1:3000/runs/run-12345678"
         )
-        assert (payload["run_id"], payload["steps"]) == ("run-12345678", ["mcts_trees"])
+        assert (payload["run_id"], payload["steps"]) == ("run-12345678", ["tree_search"])
 
     def test_holds_no_secret_and_has_an_end(self, monkeypatch):
         monkeypatch.setenv("HF_TOKEN", "hf_planted_secret")
-        payload = Alert("r", "job", None, [], "hf_planted_secret " * 500).payload()
+        payload = Alert("r", "job", None, [], [], "hf_planted_secret " * 500).payload()
         assert "hf_planted_secret" not in json.dumps(payload)
         assert len(payload["error"]) == 1000
         assert payload["text"].startswith("Run r of job failed\n")
@@ -72,7 +75,7 @@ class TestPosting:
             post(ALERT, hook.address, wait_s=0.01)
         assert [body["run_id"] for body in hook.bodies] == [ALERT.run_id] * 3
 
-    @pytest.mark.parametrize(("answers", "asked"), [((500, 500, 500), 3), ((404,), 1)])
+    @pytest.mark.parametrize(("answers", "asked"), [((500, 500, 500), 3), ((404,), 1), ((302,), 1)])
     def test_one_that_refuses_is_named_by_its_variable_and_never_by_its_address(self, answers, asked):
         with hooked(*answers) as hook, pytest.raises(AlertError) as raised:
             post(ALERT, hook.address, wait_s=0.01)
@@ -117,7 +120,7 @@ class TestSensor:
             monkeypatch.setenv("MARCO_ALERT_WEBHOOK", hook.address)
             assert alert_on_failure(failed) is None
         [body] = hook.bodies
-        assert (body["run_id"], body["steps"]) == (failed.dagster_run.run_id, ["breaks"])
+        assert (body["run_id"], body["steps"], body["assets"]) == (failed.dagster_run.run_id, ["breaks"], ["breaks"])
         assert "the disk is full" in body["text"]
 
     def test_without_a_webhook_nobody_is_told(self, failed, monkeypatch):
