@@ -1,6 +1,7 @@
 """Alerts: what is posted, how patiently, and what is never told."""
 
 import json
+import socket
 import threading
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, HTTPServer
@@ -21,13 +22,21 @@ class Hook:
     """A webhook on the loopback that answers as told and keeps what it was sent."""
 
     def __init__(self, *answers: int) -> None:
-        self.answers, self.bodies = list(answers), []
+        self.answers, self.bodies, self.followed = list(answers), [], []
         hook = self
 
         class Handler(BaseHTTPRequestHandler):
             def do_POST(self) -> None:
                 hook.bodies.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
-                self.send_response(hook.answers.pop(0) if hook.answers else 200)
+                answer = hook.answers.pop(0) if hook.answers else 200
+                self.send_response(answer)
+                if 300 <= answer < 400:
+                    self.send_header("Location", "/elsewhere")
+                self.end_headers()
+
+            def do_GET(self) -> None:
+                hook.followed.append(self.path)
+                self.send_response(200)
                 self.end_headers()
 
             def log_message(self, *args: object) -> None:
@@ -79,7 +88,7 @@ class TestPosting:
     def test_one_that_refuses_is_named_by_its_variable_and_never_by_its_address(self, answers, asked):
         with hooked(*answers) as hook, pytest.raises(AlertError) as raised:
             post(ALERT, hook.address, wait_s=0.01)
-        assert len(hook.bodies) == asked
+        assert (len(hook.bodies), hook.followed) == (asked, [])
         assert f"MARCO_ALERT_WEBHOOK took no alert of run {ALERT.run_id}: it answers {answers[-1]}" in str(raised.value)
         assert "secret-path" not in str(raised.value)
 
@@ -89,6 +98,21 @@ class TestPosting:
         with pytest.raises(AlertError, match="URLError") as raised:
             post(ALERT, address, wait_s=0.01)
         assert "secret-path" not in str(raised.value)
+
+    def test_a_server_that_speaks_no_http_is_said_too(self):
+        with socket.create_server(("127.0.0.1", 0)) as server:
+
+            def greet() -> None:
+                for _ in range(3):
+                    with server.accept()[0] as connection:
+                        connection.recv(65536)
+                        connection.sendall(b"220 mail ready\r\n")
+
+            thread = threading.Thread(target=greet)
+            thread.start()
+            with pytest.raises(AlertError, match="BadStatusLine"):
+                post(ALERT, f"http://127.0.0.1:{server.getsockname()[1]}/", wait_s=0.01)
+            thread.join(10)
 
     def test_only_http_is_spoken(self, monkeypatch):
         monkeypatch.setenv("MARCO_ALERT_WEBHOOK", "file:///etc/passwd")

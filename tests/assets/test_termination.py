@@ -1,4 +1,4 @@
-"""Terminate, as the web UI does it: everything that the run has started is gone within seconds, and nothing is lost."""
+"""Terminate, as the web UI does it: what the run has started is gone within seconds, its training states are kept."""
 
 import json
 import os
@@ -123,7 +123,7 @@ def web_ui(house_on_disk: House, long_training: Path) -> Iterator[tuple[WebUi, p
                 process.kill()
 
 
-def test_terminate_ends_every_process_of_the_run_and_loses_nothing(web_ui, house_on_disk):
+def test_terminate_ends_every_process_of_the_run_and_keeps_its_training_states(web_ui, house_on_disk):
     ui, server = web_ui
     before = set(server.children(recursive=True))
     run = ui.launch("sft_checkpoint")
