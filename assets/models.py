@@ -11,8 +11,8 @@ from assets import OWNERS
 from assets._gpu import GPU_POOL, GPU_TAGS
 from assets._pictures import loss_curves
 from marco_dag.engines import checkpoint_digest, fetch_checkpoint
-from marco_dag.identity import JsonValue, digest_json
-from marco_dag.miniature import MINIATURE_VERSION, train_miniature_models
+from marco_dag.identity import digest_json
+from marco_dag.miniature import MINIATURE_VERSION, MODELS_KIND, embedded_models
 from marco_dag.miniature.models import CURVES
 from marco_dag.store import Artifact
 from resources.models import Model
@@ -46,18 +46,9 @@ def base_models(context: dg.AssetExecutionContext, steps: Steps) -> Iterator[dg.
 
 
 def _train_embedded(step: Step) -> Artifact:
-    config, share, seed = step.profile.miniature, step.profile.seeds.held_out_share, step.profile.seed
-    key: dict[str, JsonValue] = {
-        "config": config.model_dump(mode="json"),
-        "held_out_share": share,
-        "seed": seed,
-        "code": MINIATURE_VERSION,
-    }
-
-    def train(folder: Path) -> None:
-        train_miniature_models(config, held_out_share=share, seed=seed, folder=folder)
-
-    trained = step.reuse_or_make("models", key, train)
+    profile = step.profile
+    key, train = embedded_models(profile.miniature, held_out_share=profile.seeds.held_out_share, seed=profile.seed)
+    trained = step.reuse_or_make(MODELS_KIND, key, train)
     for role, curve in read_curves(trained.path).items():
         step.run.log_curve(curve.rename({name: f"{role}/{name}" for name in curve.columns if name != "step"}))
     return trained

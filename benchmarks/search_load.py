@@ -18,8 +18,7 @@ import polars as pl
 
 from benchmarks.figure import Figure
 from marco_dag.engines import Completion, Engine, Request, Role, RoleEngines, complete_all
-from marco_dag.identity import JsonValue
-from marco_dag.miniature import MINIATURE_VERSION, PretrainingConfig, train_miniature_models
+from marco_dag.miniature import MODELS_KIND, PretrainingConfig, embedded_models
 from marco_dag.profiles import load_profile
 from marco_dag.search import SearchConfig, search_trees
 from marco_dag.seeds import generated_seeds
@@ -68,17 +67,8 @@ def find_models() -> Path:
     """
     config = PROFILE.miniature.model_copy(update={"student": PretrainingConfig(steps=1)})
     share = PROFILE.seeds.held_out_share
-    key: dict[str, JsonValue] = {
-        "config": config.model_dump(mode="json"),
-        "held_out_share": share,
-        "seed": PROFILE.seed,
-        "code": MINIATURE_VERSION,
-    }
-
-    def train(folder: Path) -> None:
-        train_miniature_models(config, held_out_share=share, seed=PROFILE.seed, folder=folder)
-
-    return ArtifactStore(Path("build")).get_or_make("models", key, train).path
+    key, train = embedded_models(config, held_out_share=share, seed=PROFILE.seed)
+    return ArtifactStore(Path("build")).get_or_make(MODELS_KIND, key, train).path
 
 
 class _Recorder:

@@ -11,7 +11,7 @@ import polars as pl
 from marco_dag.curation import CURATION_VERSION, balanced_cot, extract_chains
 from marco_dag.engines import Role, RoleEngines, checkpoint_digest, fetch_checkpoint, load_encoder, open_roles
 from marco_dag.identity import JsonValue, digest_file
-from marco_dag.miniature import MINIATURE_VERSION, train_miniature_models
+from marco_dag.miniature import MODELS_KIND, embedded_models
 from marco_dag.profiles import Profile
 from marco_dag.schemas import SEED_PROMPTS, digest_frame
 from marco_dag.search import SEARCH_VERSION, THOUGHTS_FILE, TREES_FILE, search_into
@@ -71,18 +71,9 @@ class Materials:
         """Embedded generator, critic and base student of this seed, a folder each; None where all come from outside."""
         if "miniature" not in self.profile.models.model_dump().values():
             return None
-        config, share = self.profile.miniature, self.profile.seeds.held_out_share
-        key: dict[str, JsonValue] = {
-            "config": config.model_dump(mode="json"),
-            "held_out_share": share,
-            "seed": self.seed,
-            "code": MINIATURE_VERSION,
-        }
-
-        def train(folder: Path) -> None:
-            train_miniature_models(config, held_out_share=share, seed=self.seed, folder=folder)
-
-        return Piece(self.study.store, "models", key, train)
+        share = self.profile.seeds.held_out_share
+        key, train = embedded_models(self.profile.miniature, held_out_share=share, seed=self.seed)
+        return Piece(self.study.store, MODELS_KIND, key, train)
 
     def model(self, role: Role | str) -> str:
         """Where a role's model is: a folder or a name on the hub; embedded ones are made where they are missing."""

@@ -4,6 +4,7 @@ Each process has one thread, so that the weights are the same however many proce
 why and leaves the others alone.
 """
 
+import logging
 import multiprocessing
 import os
 import sys
@@ -18,6 +19,8 @@ from marco_dag.progress import progress
 from marco_dag.study.materials import Study
 from marco_dag.study.runs import Run
 from marco_dag.study.variants import BASE, SFT
+
+_LOG = logging.getLogger(__name__)
 
 _WEIGHTS: Mapping[str, int] = {BASE: 6, SFT: 4, "sft-samples": 3, "sft-long-cot": 2, "on-policy": 3}
 """What a cell costs with what it is the first to need, one second stage with its answers being 1: for the ETA alone."""
@@ -61,9 +64,7 @@ def _make(study: Study, seed: int, cell: str) -> str:
     try:
         Run(study, seed).cell(cell).get()
     except Exception as error:
-        import logging
-
-        logging.getLogger(__name__).exception("%s of seed %d", cell, seed)
+        _LOG.exception("%s of seed %d", cell, seed)
         return f"{type(error).__name__}: {error}"
     return ""
 
