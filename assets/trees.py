@@ -8,16 +8,16 @@ import polars as pl
 
 from assets import OWNERS
 from assets._checks import SCHEMA, blocking, schema_holds
-from assets._gpu import GPU_POOL, GPU_TAGS
+from assets._gpu import GPU_POOL, SHARDED_GPU_TAGS
 from assets.partitions import SEED_BATCHES
 from marco_dag.errors import SeedError
 from marco_dag.identity import JsonValue
 from marco_dag.schemas import digest_frame
-from marco_dag.search import SEARCH_VERSION, THOUGHTS_FILE, TREES_FILE, search_into
+from marco_dag.search import SEARCH_VERSION, THOUGHTS_FILE, TREES_FILE
 from marco_dag.seeds import within_difficulty
 from marco_dag.store import Artifact
-from resources.engines import EnginesResource
 from resources.models import Models
+from resources.searches import Searches
 from resources.steps import Step, Steps
 
 _GROUP = "search"
@@ -51,19 +51,19 @@ _KINDS = {"pytorch", "polars", "parquet"}
     partitions_def=SEED_BATCHES,
     check_specs=[blocking(SCHEMA, "mcts_trees"), blocking(SCHEMA, "thoughts")],
     pool=GPU_POOL,
-    op_tags=GPU_TAGS,
+    op_tags=SHARDED_GPU_TAGS,
 )
 def mcts_trees(
     context: dg.AssetExecutionContext,
     seed_prompts: pl.DataFrame,
     base_models: Models,
     steps: Steps,
-    engines: EnginesResource,
+    searches: Searches,
 ) -> Iterator[dg.MaterializeResult[pl.DataFrame | pl.LazyFrame]]:
     """Search every question of the batch with two models."""
     with steps.open(context) as step:
         seeds = _wanted(step, seed_prompts)
-        grown = _search(step, seeds, base_models, engines)
+        grown = _search(step, seeds, base_models, searches)
         trees, thoughts = pl.read_parquet(grown.path / TREES_FILE), pl.scan_parquet(grown.path / THOUGHTS_FILE)
         found = {
             "solved": trees.filter(pl.col("correct") > 0).height,
@@ -114,7 +114,7 @@ def _wanted(step: Step, seeds: pl.DataFrame) -> pl.DataFrame:
     return within_difficulty(seeds, pl.read_parquet(file), config)
 
 
-def _search(step: Step, seeds: pl.DataFrame, models: Models, engines: EnginesResource) -> Artifact:
+def _search(step: Step, seeds: pl.DataFrame, models: Models, searches: Searches) -> Artifact:
     profile = step.profile
     key: dict[str, JsonValue] = {
         "seeds": digest_frame(seeds),
@@ -125,7 +125,6 @@ def _search(step: Step, seeds: pl.DataFrame, models: Models, engines: EnginesRes
     }
 
     def search(folder: Path) -> None:
-        with engines.open_roles(models, profile) as roles:
-            search_into(folder, seeds, roles, profile.search, seed=profile.seed)
+        searches.search(folder, seeds, models, profile)
 
     return step.reuse_or_make("trees", key, search)

@@ -8,6 +8,8 @@ MarcoError
 ├── EngineError       an engine cannot serve a request
 │   └── EngineUnavailableError   … nor any other: its server is gone for good
 ├── SearchError       a search cannot start or go on
+│   └── SearchHeldError     … because another process searches in the same folder
+├── ClusterError      work cannot be spread over a cluster
 ├── CurationError     trees cannot be turned into training sets
 ├── TrainingError     training cannot start or had to stop
 ├── EvaluationError   a checkpoint cannot be scored
@@ -53,6 +55,14 @@ class EngineUnavailableError(EngineError):
 
 class SearchError(MarcoError):
     """A search cannot start or go on."""
+
+
+class SearchHeldError(SearchError):
+    """Another process searches in the same folder."""
+
+
+class ClusterError(MarcoError):
+    """Work cannot be spread over a cluster."""
 
 
 class CurationError(MarcoError):

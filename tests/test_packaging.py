@@ -39,6 +39,12 @@ def locked_versions(*names: str) -> dict[str, str]:
     }
 
 
+EXTRA_LOCKS = [f"{extra}.lock.txt" for extra in PROJECT["project"]["optional-dependencies"]]
+TESTED = ("kubernetes", "qlora", "ray")
+"""Extras that come with the test tools."""
+TESTED_LOCKS = [f"{extra}.lock.txt" for extra in ("dev", *TESTED)]
+
+
 @pytest.mark.parametrize("lock", LOCKS, ids=lambda lock: lock.name)
 class TestLock:
     def test_holds_versions_and_hashes_and_no_address(self, lock: Path):
@@ -56,7 +62,7 @@ class TestLock:
 
 class TestLockedVersions:
     def test_every_direct_dependency_is_locked_within_its_range(self):
-        versions = locked_versions("lock.txt", "torch.txt", "dev.lock.txt", "postgres.lock.txt")
+        versions = locked_versions("lock.txt", "torch.txt", *EXTRA_LOCKS)
         extras = PROJECT["project"]["optional-dependencies"]
         wanted = [*PROJECT["project"]["dependencies"], *PROJECT["build-system"]["requires"], *chain(*extras.values())]
         for requirement in map(Requirement, wanted):
@@ -65,7 +71,7 @@ class TestLockedVersions:
     def test_this_environment_is_what_the_locks_say(self):
         different = {
             name: (version, installed)
-            for name, version in locked_versions("lock.txt", "torch.txt", "dev.lock.txt").items()
+            for name, version in locked_versions("lock.txt", "torch.txt", *TESTED_LOCKS).items()
             if (installed := importlib.metadata.version(name).partition("+")[0]) != version
         }
         assert different == {}
@@ -73,7 +79,7 @@ class TestLockedVersions:
     def test_cuda_libraries_are_apart(self):
         cuda = set(locked_versions("cuda.txt"))
         assert {"triton", "nvidia-nccl-cu13"} <= cuda or sys.platform != "linux"
-        assert not cuda & set(locked_versions("lock.txt", "torch.txt", "dev.lock.txt"))
+        assert not cuda & set(locked_versions("lock.txt", "torch.txt", *EXTRA_LOCKS))
 
 
 @pytest.fixture(scope="module")
@@ -124,7 +130,7 @@ class TestInstallScript:
         code = "import sys; sys.path.append('scripts'); import install; print(install.digest_of_locks())"
         command = [clone / ".venv/bin/python", "-c", code]
         digest = subprocess.run(command, cwd=clone, capture_output=True, text=True, check=True).stdout.strip()
-        stamp = {"locks": digest, "torch": ["cpu"], "extras": ["dev"], **changes}
+        stamp = {"locks": digest, "torch": ["cpu"], "extras": ["dev", *TESTED], **changes}
         (clone / ".venv/marco-installed.json").write_text(json.dumps(stamp))
 
     def test_does_nothing_twice(self, clone: Path):
@@ -132,7 +138,9 @@ class TestInstallScript:
         result = self.run(clone, "--torch", "cpu", "--dev")
         assert (result.returncode, result.stdout, result.stderr) == (0, "", "")
 
-    @pytest.mark.parametrize("changes", [{"extras": []}, {"torch": ["cuda"]}, {"locks": "of last week"}])
+    @pytest.mark.parametrize(
+        "changes", [{"extras": []}, {"extras": ["dev"]}, {"torch": ["cuda"]}, {"locks": "of last week"}]
+    )
     def test_installs_when_something_changed(self, clone: Path, changes: dict[str, object]):
         self.stamp(clone, **changes)
         result = self.run(clone, "--torch", "cpu", "--dev")

@@ -5,6 +5,7 @@ from marco_dag.search.config import NO_END_BUT_TOKENS, PatternConfig, SearchConf
 from marco_dag.search.driver import THOUGHTS_FILE, TREES_FILE, grow_forest, search_into, search_trees
 from marco_dag.search.patterns import PATTERNS, Pattern, resolve_patterns
 from marco_dag.search.planting import SEARCH_VERSION
+from marco_dag.search.shards import Shard, ShardsWatch, cut_into_shards, join_shards, remove_shards
 from marco_dag.search.strategies import TreeSearch
 from marco_dag.search.tables import Forest
 from marco_dag.search.watching import SearchView, SearchWatch
@@ -22,9 +23,14 @@ __all__ = [
     "SearchView",
     "SearchWatch",
     "SelfScoredConfig",
+    "Shard",
+    "ShardsWatch",
     "TreeSearch",
     "compare_strategies",
+    "cut_into_shards",
     "grow_forest",
+    "join_shards",
+    "remove_shards",
     "resolve_patterns",
     "search_into",
     "search_trees",

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from marco_dag.errors import SearchError
+from marco_dag.errors import SearchHeldError
 
 _LOCK = "lock"
 _HOLDER = "holder"
@@ -26,12 +26,12 @@ class Claim:
     def take(self) -> None:
         """Hold the folder.
 
-        SearchError, naming the holder, where another process does; OSError where the disk refuses.
+        SearchHeldError, naming the holder, where another process does; OSError where the disk refuses.
         """
         try:
             self._lock.acquire(timeout=_SECONDS_TO_WAIT)
         except Timeout:
-            raise SearchError(
+            raise SearchHeldError(
                 f"{self._folder}: {holder(self._folder)} is searching here. Wait for it or end it; one search, one "
                 "process."
             ) from None

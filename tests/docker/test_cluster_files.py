@@ -1,17 +1,24 @@
 """What the files for Kubernetes and Ray promise; their schemas are checked by scripts/lint_containers.py."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import dagster as dg
+import kubernetes
 import pytest
 import yaml
+from dagster._config import process_config
 from dagster._core.instance.config import dagster_instance_config
+from dagster_k8s import K8sRunLauncher
+from dagster_k8s.container_context import K8sContainerContext
+from dagster_k8s.job import UserDefinedDagsterK8sConfig, construct_dagster_k8s_job, get_user_defined_k8s_config
 
+from marco_dag.definitions import defs
 from marco_dag.profiles import load_profile
 from marco_dag.storage import HOME_VARIABLE
-from resources.deployments import DEPLOYMENT_VARIABLE, TRACKING_VARIABLE
+from resources.deployments import DEPLOYMENT_VARIABLE, TRACKING_VARIABLE, executor_for
 from resources.profile import PROFILE_VARIABLE
 
 FOLDER = Path(__file__).parent.parent.parent / "docker"
@@ -134,6 +141,8 @@ class TestKubernetes:
         assert allowed == {"webserver", "daemon"}
         assert {PODS[name]["serviceAccountName"] for name in allowed} == {"launcher"}
         [role] = [found for found in OBJECTS if found["kind"] == "Role"]
+        [binding] = [found for found in OBJECTS if found["kind"] == "RoleBinding"]
+        assert {subject["name"] for subject in binding["subjects"]} == {"launcher", RUN["service_account_name"]}
         assert {resource for rule in role["rules"] for resource in rule["resources"]} == {
             *("jobs", "jobs/status", "pods", "pods/log", "pods/status", "events")
         }
@@ -153,20 +162,15 @@ class TestInstance:
         host, _ = dagster_instance_config(str(FOLDER))
         assert {name for name in config if config[name] != host.get(name)} == {"run_launcher"}
 
-    def test_every_run_gets_a_gpu_on_a_node_that_has_one_and_no_rights(self):
+    def test_a_run_has_no_gpu_and_its_pods_are_confined(self):
         run = RUN["run_k8s_config"]
-        assert run["container_config"]["resources"]["limits"] == {"nvidia.com/gpu": "1"}
-        assert run["pod_spec_config"]["node_selector"] == {"nvidia.com/gpu.present": "true"}
-        assert run["pod_spec_config"]["automount_service_account_token"] is False
+        assert "limits" not in run["container_config"]["resources"]
         assert run["pod_spec_config"]["security_context"]["run_as_non_root"] is True
         assert run["container_config"]["security_context"] == {
             "allow_privilege_escalation": False,
             "read_only_root_filesystem": True,
             "capabilities": {"drop": ["ALL"]},
         }
-        for name in ("vllm-generator", "vllm-critic"):
-            assert PODS[name]["nodeSelector"] == run["pod_spec_config"]["node_selector"]
-            assert PODS[name]["containers"][0]["resources"]["limits"] == {"nvidia.com/gpu": "1"}
 
     def test_a_runs_pod_finds_what_it_needs_under_the_names_that_the_manifests_give(self):
         maps = {made["name"] for made in KUSTOMIZATION["configMapGenerator"]}
@@ -184,6 +188,62 @@ class TestInstance:
         shared = {mount["name"]: mount["mountPath"] for mount in code["volumeMounts"]}
         assert all(mounts[name] == shared[name] for name in mounts.keys() & shared.keys())
         assert literals()[PROFILE_VARIABLE].startswith(f"{mounts['profile']}/")
+
+
+@pytest.fixture(scope="module")
+def pod_of() -> Callable[[str], dict[str, Any]]:
+    """The pod of an asset's step, as dagster-k8s makes it; no cluster is called."""
+    config = process_config(K8sRunLauncher.config_type(), RUN).value
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(kubernetes.config, "load_incluster_config", lambda: None)
+        launcher = K8sRunLauncher.from_config_value(None, config)
+    run = K8sContainerContext.create_for_run(dg.DagsterRun(job_name="run"), launcher, include_run_tags=False)
+    ours = executor_for("kubernetes").config_schema.resolve_config({}).value["config"]["step_k8s_config"]
+    every_step = run.merge(K8sContainerContext(run_k8s_config=UserDefinedDagsterK8sConfig.from_dict(ours)))
+
+    def pod_of(asset: str) -> dict[str, Any]:
+        own = get_user_defined_k8s_config(defs.resolve_assets_def(asset).op.tags)
+        context = every_step.merge(K8sContainerContext(run_k8s_config=own))
+        job = construct_dagster_k8s_job(
+            context.get_k8s_job_config(launcher.job_image, launcher),
+            args=["dagster", "api", "execute_step"],
+            job_name="step",
+            pod_name="step",
+            component="step_worker",
+            user_defined_k8s_config=context.run_k8s_config,
+        )
+        return kubernetes.client.ApiClient().sanitize_for_serialization(job)["spec"]["template"]["spec"]
+
+    return pod_of
+
+
+class TestStepPods:
+    """The pods as dagster-k8s makes them from the instance, the deployment's executor and the steps' own tags."""
+
+    @pytest.mark.parametrize("asset", ["mcts_trees", "sft_checkpoint", "benchmark_scores"])
+    def test_a_step_with_a_model_gets_a_gpu_on_a_node_that_has_one(self, pod_of, asset: str):
+        pod = pod_of(asset)
+        [container] = pod["containers"]
+        assert container["resources"]["limits"] == {"nvidia.com/gpu": "1"}
+        assert container["resources"]["requests"] == {"cpu": "1", "memory": "16Gi"}
+        for name in ("vllm-generator", "vllm-critic"):
+            assert pod["nodeSelector"] == PODS[name]["nodeSelector"]
+            assert PODS[name]["containers"][0]["resources"]["limits"] == {"nvidia.com/gpu": "1"}
+        assert pod["tolerations"] == [{"key": "nvidia.com/gpu", "operator": "Exists", "effect": "NoSchedule"}]
+
+    @pytest.mark.parametrize("asset", ["seed_prompts", "chains", "distillation_report"])
+    def test_a_step_without_one_takes_none_from_those_that_need_it(self, pod_of, asset: str):
+        pod = pod_of(asset)
+        assert "limits" not in pod["containers"][0]["resources"]
+        assert not {"nodeSelector", "tolerations"} & pod.keys()
+
+    @pytest.mark.parametrize("asset", ["seed_prompts", "mcts_trees"])
+    def test_a_step_is_confined_sees_the_data_and_may_ask_the_cluster_for_nothing(self, pod_of, asset: str):
+        pod = pod_of(asset)
+        assert pod["automountServiceAccountToken"] is False
+        assert pod["securityContext"]["runAsNonRoot"] is True
+        assert pod["containers"][0]["securityContext"]["readOnlyRootFilesystem"] is True
+        assert "data" in {mount["name"] for mount in pod["containers"][0]["volumeMounts"]}
 
 
 class TestRay:

