@@ -22,7 +22,7 @@ def nf4(*, bf16: bool) -> BitsAndBytesConfig:
     """
     if importlib.util.find_spec("bitsandbytes") is None:
         raise TrainingError(
-            "lora.quantize is nf4, which needs bitsandbytes: `pip install 'bitsandbytes>=0.49,<1'`, or set it to null"
+            "lora.quantize is nf4, which needs bitsandbytes; `scripts/install.py --qlora` has it. Or set it to null."
         )
     return BitsAndBytesConfig(
         load_in_4bit=True,

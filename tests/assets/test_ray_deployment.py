@@ -14,12 +14,12 @@ import pytest
 import yaml
 from polars.testing import assert_frame_equal
 
+from benchmarks.ray_cluster import ROOT, RayCluster
 from marco_dag.search import SearchWatch
 from marco_dag.search.driver import UNDER_WAY
 from marco_dag.seeds import GENERATED
 from marco_dag.storage import Storage
 from tests.assets.conftest import TINY, House
-from tests.cluster.ray_cluster import ROOT, RayCluster
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
@@ -104,7 +104,7 @@ def test_a_step_that_asks_for_a_gpu_nobody_has_fails_and_says_so(cluster: RayClu
 
 def test_a_terminated_search_leaves_nobody_behind_and_goes_on(cluster: RayCluster, trained: Path, tmp_path: Path):
     profile = yaml.safe_load(TINY.read_text())
-    profile["seeds"]["generated_per_task"] = 200
+    profile["seeds"]["generated_per_task"] = 60
     profile["search"]["live_sequences"] = 16  # so that it takes a while
     large = tmp_path / "large.yaml"
     large.write_text(yaml.safe_dump(profile))

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.cluster.ray_cluster import RayCluster
+from benchmarks.ray_cluster import RayCluster
 
 
 @pytest.fixture(scope="session")

@@ -11,12 +11,12 @@ import polars as pl
 import pytest
 from polars.testing import assert_frame_equal
 
+from benchmarks.ray_cluster import ROOT, RayCluster
 from marco_dag.cluster import ClusterConfig, SearchTask
 from marco_dag.engines import CallsConfig, Completion, Request, ScriptedEngine, ServerConfig, open_roles
 from marco_dag.search import THOUGHTS_FILE, TREES_FILE, SearchConfig, SearchWatch, search_into
 from marco_dag.search.claim import holder, is_held
 from marco_dag.search.driver import UNDER_WAY
-from tests.cluster.ray_cluster import ROOT, RayCluster
 from tests.cluster.spread_search import SEEDS
 from tests.engines.completions_server import CompletionsServer
 from tests.engines.conftest import character_tokenizer

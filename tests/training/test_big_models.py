@@ -65,10 +65,12 @@ def test_bfloat16_trains_float32_weights_to_nearly_the_same(tmp_path, student, c
     assert {str(tensor.dtype) for tensor in weights(tmp_path / "bf16" / "model").values()} == {"torch.float32"}
 
 
-@pytest.mark.skipif(not WITHOUT_BITSANDBYTES, reason="bitsandbytes is installed")
-def test_4_bits_without_bitsandbytes_say_what_to_install(tmp_path, student, cot_set):
+def test_4_bits_without_bitsandbytes_say_what_to_install(tmp_path, student, cot_set, monkeypatch):
+    monkeypatch.setattr(importlib.util, "find_spec", lambda _: None)
     config = SFT.model_copy(update={"lora": LoraConfig(rank=4, quantize="nf4")})
-    with pytest.raises(TrainingError, match=r"needs bitsandbytes: `pip install 'bitsandbytes>=.*'`, or set it to null"):
+    with pytest.raises(
+        TrainingError, match=r"needs bitsandbytes; `scripts/install.py --qlora` has it. Or set it to null."
+    ):
         train_sft(student, cot_set, config, seed=0, folder=tmp_path)
 
 

@@ -1,7 +1,7 @@
-"""A real Ray cluster on this machine: a head and nodes that can be added and lost, each a raylet of its own.
+"""A real Ray cluster on this machine, for benchmarks and tests: a head, and nodes that can be added and lost.
 
-Each node has an address of its own within 127.0.0.0/8, so nothing is reachable from elsewhere, and every one asks for a
-token that is this cluster's alone.
+Each is a raylet of its own, at an address of its own within 127.0.0.0/8, so nothing is reachable from elsewhere; and every
+one asks for a token that is this cluster's alone.
 """
 
 import os
@@ -18,13 +18,13 @@ from types import TracebackType
 
 import psutil
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[1]
 _RAY = Path(sys.executable).with_name("ray")
 _STARTED_WITHIN_S = 120.0
 
 
 class RayCluster:
-    """A head that has neither cores nor GPUs, and the nodes that tests add; all gone with the `with` block."""
+    """A head that has neither cores nor GPUs, and the nodes that are added; all gone with the `with` block."""
 
     def __init__(self) -> None:
         self._stack = ExitStack()
