@@ -1,6 +1,6 @@
 """A real Ray cluster on this machine, for benchmarks and tests: a head, and nodes that can be added and lost.
 
-Each is a raylet of its own, at an address of its own within 127.0.0.0/8, so nothing is reachable from elsewhere; and every
+Each is a raylet of its own, at an address of its own within 127.0.0.0/8, so nothing is reachable from elsewhere; every
 one asks for a token that is this cluster's alone.
 """
 
