@@ -18,7 +18,7 @@ from marco_dag.engines import Role
 from marco_dag.seeds import generated_seeds
 
 _TREES_PER_TASK = 200
-_SHARD_TREES = 64
+_SHARD_TREES = 100
 _REPETITIONS = 3
 
 
