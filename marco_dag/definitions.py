@@ -6,6 +6,7 @@ import assets
 from assets.alerts import alert_on_failure
 from assets.automation import new_seed_files, retrain_on_new_chains, search_batch, train_again
 from resources.deployments import chosen_deployment, executor_for, resources_for
+from resources.run_workers import watched
 
 defs = dg.Definitions(
     assets=dg.load_assets_from_package_module(assets),
@@ -13,5 +14,5 @@ defs = dg.Definitions(
     sensors=[new_seed_files, alert_on_failure],
     schedules=[retrain_on_new_chains],
     resources=resources_for(chosen_deployment()),
-    executor=executor_for(chosen_deployment()),
+    executor=watched(executor_for(chosen_deployment())),
 )

@@ -14,8 +14,8 @@ import sys
 import threading
 from types import FrameType
 
-SECONDS_TO_END = 10
-"""What the command is given to end by itself before it is killed."""
+SECONDS_TO_END = 4
+"""What the command is given to end by itself before it is killed, well below the time in which a terminated run is gone."""
 
 
 def main() -> int:

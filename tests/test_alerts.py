@@ -3,6 +3,7 @@
 import json
 import socket
 import threading
+import time
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, HTTPServer
 
@@ -114,6 +115,13 @@ class TestPosting:
                 post(ALERT, f"http://127.0.0.1:{server.getsockname()[1]}/", wait_s=0.01)
             thread.join(10)
 
+    def test_a_server_that_never_answers_is_given_up_within_ten_seconds(self):
+        with socket.create_server(("127.0.0.1", 0)) as server:  # the kernel takes the call, and nobody picks it up
+            begun = time.monotonic()
+            with pytest.raises(AlertError, match="TimeoutError"):
+                post(ALERT, f"http://127.0.0.1:{server.getsockname()[1]}/")
+        assert 6 < time.monotonic() - begun < 10  # two tries of three seconds, and no third
+
     def test_only_http_is_spoken(self, monkeypatch):
         monkeypatch.setenv("MARCO_ALERT_WEBHOOK", "file:///etc/passwd")
         with pytest.raises(AlertError, match="is no http:// or https:// address"):
@@ -146,6 +154,27 @@ class TestSensor:
         [body] = hook.bodies
         assert (body["run_id"], body["steps"], body["assets"]) == (failed.dagster_run.run_id, ["breaks"], ["breaks"])
         assert "the disk is full" in body["text"]
+
+    @pytest.mark.parametrize(
+        ("tags", "told"),
+        [
+            ({"dagster/partition": "mine"}, "mine"),
+            ({"dagster/asset_partition_range_start": "a", "dagster/asset_partition_range_end": "c"}, "a to c"),
+            ({"dagster/asset_partition_range_start": "a"}, None),
+        ],
+    )
+    def test_names_the_partition_or_the_range_of_them(self, failed, monkeypatch, tags, told):
+        run = failed.dagster_run.with_tags(tags)
+        context = dg.build_run_status_sensor_context(
+            sensor_name="alert_on_failure",
+            dagster_event=failed.dagster_event,
+            dagster_instance=failed.instance,
+            dagster_run=run,
+        ).for_run_failure()
+        with hooked() as hook:
+            monkeypatch.setenv("MARCO_ALERT_WEBHOOK", hook.address)
+            alert_on_failure(context)
+        assert hook.bodies[0]["partition"] == told
 
     def test_without_a_webhook_nobody_is_told(self, failed, monkeypatch):
         monkeypatch.delenv("MARCO_ALERT_WEBHOOK", raising=False)

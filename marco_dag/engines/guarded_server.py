@@ -83,12 +83,16 @@ class GuardedServer:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         """Stop it, with all that it has started; returns once it is gone."""
+        self.end()
+        self._keeping.join()
+
+    def end(self) -> None:
+        """Have it stopped; does not wait, so that several can be stopped at once."""
         with self._starting:
             self._stopping = True
             process = self._process
         if process is not None:
             process.end()
-        self._keeping.join()
 
     @property
     def url(self) -> str:

@@ -66,6 +66,8 @@ def serve(
             servers.append(stack.enter_context(server))
             if config.gpus is None and not on_cpu:  # each measures what the ones before it left free on their GPU
                 server.wait_until_healthy(config.start_timeout_s)
+        for server in servers:  # all at once, before any is waited for
+            stack.callback(server.end)
         engines = []
         for server in servers:
             server.wait_until_healthy(config.start_timeout_s)

@@ -21,7 +21,7 @@ from marco_dag.guarded_process import GuardedProcess, describe_status
 from marco_dag.training.config import ParallelConfig
 from marco_dag.training.job import Job
 
-_SECONDS_TO_END = 5
+_SECONDS_TO_END = 3
 """What ranks are given to end by themselves; less than torchrun has for ending them (`marco_dag.guardian`)."""
 
 

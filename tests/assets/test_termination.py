@@ -1,99 +1,69 @@
-"""Terminate, as the web UI does it: what the run has started is gone within seconds, its training states are kept."""
+"""Terminate, as the web UI does it: what the run has started is gone within seconds, what it has saved is kept."""
 
-import json
 import os
-import socket
 import subprocess
 import sys
 import time
-import urllib.error
-import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 
 import psutil
 import pytest
 import yaml
 
+from marco_dag.engines.guarded_server import free_port
 from marco_dag.seeds import GENERATED
 from tests.assets.conftest import TINY, House
+from tests.assets.running_dagster import ROOT, WebUi, wait_for
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
-ROOT = Path(__file__).parents[2]
 ENDED_WITHIN_S = 10.0
+DEAF_ENDED_WITHIN_S = 15.0
+"""Where children heed no SIGTERM, they are first waited for."""
 
-LAUNCH = """mutation ($params: ExecutionParams!) { launchRun(executionParams: $params) {
-  __typename ... on LaunchRunSuccess { run { runId } } ... on PythonError { message } } }"""
-TERMINATE = "mutation ($id: String!) { terminateRun(runId: $id) { __typename } }"
-STATUS = "query ($id: ID!) { runOrError(runId: $id) { ... on Run { status } } }"
-LOCATION = """{ repositoriesOrError { ... on RepositoryConnection { nodes { name location { name } } } } }"""
-
-
-class WebUi:
-    """A real web server with its code server, and what its page asks of it."""
-
-    def __init__(self, port: int) -> None:
-        self.address = f"http://127.0.0.1:{port}/graphql"
-
-    def ask(self, query: str, **variables: object) -> dict:
-        body = json.dumps({"query": query, "variables": variables}).encode()
-        request = urllib.request.Request(self.address, body, {"Content-Type": "application/json"})
-        with urllib.request.urlopen(request, timeout=30) as answer:
-            return json.load(answer)["data"]
-
-    def launch(self, asset: str) -> str:
-        [repository] = self.ask(LOCATION)["repositoriesOrError"]["nodes"]
-        selector = {
-            "repositoryLocationName": repository["location"]["name"],
-            "repositoryName": repository["name"],
-            "jobName": "__ASSET_JOB",
-            "assetSelection": [{"path": [asset]}],
-        }
-        launched = self.ask(LAUNCH, params={"selector": selector, "mode": "default", "runConfigData": {}})["launchRun"]
-        assert launched["__typename"] == "LaunchRunSuccess", launched
-        return launched["run"]["runId"]
-
-    def status(self, run: str) -> str:
-        return self.ask(STATUS, id=run)["runOrError"]["status"]
-
-
-def wait_for(what: Callable[[], object], seconds: float, why: str) -> object:
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        if found := what():
-            return found
-        time.sleep(0.1)
-    raise AssertionError(f"not within {seconds:.0f} s: {why}")
+DEAF_SERVER = """#!/bin/sh
+# A server that is there, answers nothing, starts a process of its own, and heeds no SIGTERM; called as vLLM's would be.
+case "$1" in -I) exit 0 ;; esac
+while [ "$1" != --port ]; do shift; done
+exec {python} {server} "$2" --deaf --child {folder}/child-$2
+"""
 
 
 @pytest.fixture(scope="module")
-def long_training(house_on_disk: House) -> Path:
-    """The tiny profile, its SFT in two ranks and of a length that nobody waits for; what it stands on is there."""
+def endless(house_on_disk: House) -> Path:
+    """The tiny profile, whose SFT in two ranks and whose search nobody waits for; what they stand on is there.
+
+    The search asks servers that never answer, one a role.
+    """
     house = house_on_disk
     assert house.run("seed_batches", "held_out_questions", "benchmark_questions", "benchmark_quarantine").success
     assert house.run("watched_questions", "base_models").success
     assert house.search_batch(GENERATED).success
+    python = house.storage.root / "python"
+    server = ROOT / "tests/engines/small_server.py"
+    python.write_text(DEAF_SERVER.format(python=sys.executable, server=server, folder=house.storage.root))
+    python.chmod(0o755)
     values = yaml.safe_load(TINY.read_text())
     values["sft"] |= {"epochs": 5000, "checkpoint_every": 20, "watch": None, "parallel": {"processes": 2}}
-    profile = house.storage.root / "long.yaml"
+    values["engine"] = {"kind": "vllm", "python": str(python), "device": "cpu", "calls": {"timeout_s": 500}}
+    values["search"]["rollouts"] += 1  # those of the tiny profile are searched already
+    profile = house.storage.root / "endless.yaml"
     profile.write_text(yaml.safe_dump(values))
     return profile
 
 
 @pytest.fixture
-def web_ui(house_on_disk: House, long_training: Path) -> Iterator[tuple[WebUi, psutil.Process]]:
+def web_ui(house_on_disk: House, endless: Path) -> Iterator[tuple[WebUi, psutil.Process]]:
     root = house_on_disk.storage.root
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     # Queued runs would wait for a daemon, which plays no part here.
     coordinator = {"module": "dagster.core.run_coordinator", "class": "DefaultRunCoordinator"}
     (root / "dagster" / "dagster.yaml").write_text(yaml.safe_dump({"run_coordinator": coordinator}))
     environment = os.environ | {
         "DAGSTER_HOME": str(root / "dagster"),
         "MARCO_HOME": str(root),
-        "MARCO_PROFILE": str(long_training),
+        "MARCO_PROFILE": str(endless),
         "OMP_NUM_THREADS": "1",
     }
     command = [sys.executable, "-m", "dagster_webserver", "-m", "marco_dag.definitions", "-h", "127.0.0.1"]
@@ -107,10 +77,7 @@ def web_ui(house_on_disk: House, long_training: Path) -> Iterator[tuple[WebUi, p
 
         def is_up() -> bool:
             assert server.poll() is None, (root / "webserver.log").read_text()
-            try:
-                return bool(ui.ask(LOCATION))
-            except (urllib.error.URLError, ConnectionError):
-                return False
+            return ui.is_up()
 
         try:
             wait_for(is_up, 120, "the web server answers")
@@ -123,27 +90,73 @@ def web_ui(house_on_disk: House, long_training: Path) -> Iterator[tuple[WebUi, p
                 process.kill()
 
 
-def test_terminate_ends_every_process_of_the_run_and_keeps_its_training_states(web_ui, house_on_disk):
+def children_of_a_run(server: psutil.Process, before: set[psutil.Process]) -> dict[psutil.Process, str]:
+    """What the web server and its code server have started since, with its command."""
+    commands = {process: " ".join(process.cmdline()) for process in set(server.children(recursive=True)) - before}
+    # Python's own bookkeeper of shared memory: the code server starts it with its first run and keeps it.
+    return {process: command for process, command in commands.items() if "resource_tracker" not in command}
+
+
+def terminate(ui: WebUi, run: str, started: Collection[psutil.Process], within_s: float = ENDED_WITHIN_S) -> None:
+    """Have `run` terminated: all that it has started is gone in time, and it counts as cancelled."""
+    ui.terminate(run)
+    asked = time.monotonic()
+    _, alive = psutil.wait_procs(started, timeout=60)
+    assert not alive
+    assert time.monotonic() - asked < within_s
+    wait_for(lambda: ui.status(run) == "CANCELED", 30, "the run counts as cancelled")
+
+
+def training_states(store: Path) -> dict[int, float]:
+    """Step → when its state was written."""
+    return {int(found.name.split("-")[1]): found.stat().st_mtime for found in store.rglob("checkpoint-*")}
+
+
+def test_terminate_ends_a_training_in_two_ranks_which_goes_on_from_its_state_when_it_is_executed_again(
+    web_ui, house_on_disk
+):
     ui, server = web_ui
     before = set(server.children(recursive=True))
     run = ui.launch("sft_checkpoint")
     store = house_on_disk.storage.artifacts / "sft"
 
-    def training_states() -> list[Path]:
+    def under_way(run: str) -> bool:
         assert ui.status(run) in ("NOT_STARTED", "STARTING", "STARTED"), ui.status(run)
-        return list(store.rglob("checkpoint-*"))
+        return True
 
-    wait_for(training_states, 180, "the ranks have saved a state")
-    commands = {process: process.cmdline() for process in set(server.children(recursive=True)) - before}
-    # Python's own bookkeeper of shared memory: the code server starts it with its first run and keeps it.
-    started = [process for process, command in commands.items() if "resource_tracker" not in " ".join(command)]
-    ranks = [process for process in started if "marco_dag.training.worker" in commands[process]]
-    assert len(ranks) >= 2  # and torchrun with its guardian, which name the module too
-    assert ui.ask(TERMINATE, id=run)["terminateRun"]["__typename"] == "TerminateRunSuccess"
-    asked = time.monotonic()
-    _, alive = psutil.wait_procs(started, timeout=60)
-    assert not alive
-    assert time.monotonic() - asked < ENDED_WITHIN_S
-    wait_for(lambda: ui.status(run) == "CANCELED", 30, "the run counts as cancelled")
+    wait_for(lambda: under_way(run) and training_states(store), 180, "the ranks have saved a state")
+    started = children_of_a_run(server, before)
+    assert (
+        sum("marco_dag.training.worker" in command for command in started.values()) >= 2
+    )  # and torchrun, its guardian
+    terminate(ui, run, started)
     [unfinished] = store.glob("*.partial")
-    assert list(unfinished.rglob("checkpoint-*"))
+    kept = training_states(unfinished)
+    assert kept
+
+    again = ui.reexecute(run)
+
+    def new_states() -> list[int]:
+        assert under_way(again)
+        return [step for step, written in training_states(unfinished).items() if written > max(kept.values())]
+
+    assert min(wait_for(new_states, 180, "the ranks have saved another state")) > max(kept)
+    terminate(ui, again, children_of_a_run(server, before))
+
+
+def test_terminate_ends_a_search_whose_servers_heed_no_sigterm(web_ui, house_on_disk):
+    ui, server = web_ui
+    before = set(server.children(recursive=True))
+    run = ui.launch("mcts_trees", "thoughts", tags={"dagster/partition": GENERATED})
+    logs = house_on_disk.storage.engine_logs
+
+    def asked() -> bool:
+        assert ui.status(run) in ("NOT_STARTED", "STARTING", "STARTED"), ui.status(run)
+        return any("asked" in log.read_text() for log in logs.glob("*.log"))
+
+    wait_for(asked, 120, "a call is under way")
+    started = children_of_a_run(server, before)
+    assert sum("small_server.py" in command and "guardian" not in command for command in started.values()) == 2
+    orphans = [psutil.Process(int(file.read_text())) for file in house_on_disk.storage.root.glob("child-*")]
+    assert len(orphans) == 2
+    terminate(ui, run, {*started, *orphans}, DEAF_ENDED_WITHIN_S)

@@ -1,7 +1,7 @@
 """A server with the habits of large ones: `python small_server.py PORT [--healthy-after S] [--deaf] [--child FILE] …`.
 
-Answers `/health`, logs what it does, and, as told, takes its time to start, dies at once, ignores SIGTERM, or starts a
-process of its own in the background, whose id it writes to FILE.
+Answers `/health`, keeps whoever asks for anything else waiting, logs what it does, and, as told, takes its time to start, dies at once,
+ignores SIGTERM, or starts a process of its own in the background, whose id it writes to FILE.
 """
 
 import argparse
@@ -17,7 +17,10 @@ from pathlib import Path
 
 class Health(http.server.BaseHTTPRequestHandler):
     def do_GET(self) -> None:
-        self.send_response(200 if self.path == "/health" else 404)
+        if self.path != "/health":
+            say(f"asked {self.path}")
+            time.sleep(600)
+        self.send_response(200)
         self.end_headers()
 
     def log_message(self, *_: object) -> None:
