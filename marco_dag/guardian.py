@@ -15,7 +15,7 @@ import threading
 from types import FrameType
 
 SECONDS_TO_END = 4
-"""What the command is given to end by itself before it is killed, well below the time in which a terminated run is gone."""
+"""What the command is given to end by itself before it is killed; well below what a terminated run may take."""
 
 
 def main() -> int:

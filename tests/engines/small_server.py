@@ -1,7 +1,7 @@
 """A server with the habits of large ones: `python small_server.py PORT [--healthy-after S] [--deaf] [--child FILE] …`.
 
-Answers `/health`, keeps whoever asks for anything else waiting, logs what it does, and, as told, takes its time to start, dies at once,
-ignores SIGTERM, or starts a process of its own in the background, whose id it writes to FILE.
+Answers `/health`, keeps whoever asks for anything else waiting, logs what it does, and, as told, takes its time to
+start, dies at once, ignores SIGTERM, or starts a process of its own in the background, whose id it writes to FILE.
 """
 
 import argparse
