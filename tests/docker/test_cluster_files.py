@@ -1,25 +1,19 @@
 """What the files for Kubernetes and Ray promise; their schemas are checked by scripts/lint_containers.py."""
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import dagster as dg
-import kubernetes
 import pytest
 import yaml
-from dagster._config import process_config
 from dagster._core.instance.config import dagster_instance_config
-from dagster_k8s import K8sRunLauncher
-from dagster_k8s.container_context import K8sContainerContext
-from dagster_k8s.job import UserDefinedDagsterK8sConfig, construct_dagster_k8s_job, get_user_defined_k8s_config
 
-from marco_dag.definitions import defs
 from marco_dag.profiles import load_profile
 from marco_dag.storage import HOME_VARIABLE
-from resources.deployments import DEPLOYMENT_VARIABLE, TRACKING_VARIABLE, executor_for
+from resources.deployments import DEPLOYMENT_VARIABLE, TRACKING_VARIABLE
 from resources.profile import PROFILE_VARIABLE
+from scripts.kubernetes_jobs import job_of_a_step
 
 FOLDER = Path(__file__).parent.parent.parent / "docker"
 KUSTOMIZATION = yaml.safe_load((FOLDER / "kustomization.yaml").read_text())
@@ -190,38 +184,16 @@ class TestInstance:
         assert literals()[PROFILE_VARIABLE].startswith(f"{mounts['profile']}/")
 
 
-@pytest.fixture(scope="module")
-def pod_of() -> Callable[[str], dict[str, Any]]:
-    """The pod of an asset's step, as dagster-k8s makes it; no cluster is called."""
-    config = process_config(K8sRunLauncher.config_type(), RUN).value
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(kubernetes.config, "load_incluster_config", lambda: None)
-        launcher = K8sRunLauncher.from_config_value(None, config)
-    run = K8sContainerContext.create_for_run(dg.DagsterRun(job_name="run"), launcher, include_run_tags=False)
-    ours = executor_for("kubernetes").config_schema.resolve_config({}).value["config"]["step_k8s_config"]
-    every_step = run.merge(K8sContainerContext(run_k8s_config=UserDefinedDagsterK8sConfig.from_dict(ours)))
-
-    def pod_of(asset: str) -> dict[str, Any]:
-        own = get_user_defined_k8s_config(defs.resolve_assets_def(asset).op.tags)
-        context = every_step.merge(K8sContainerContext(run_k8s_config=own))
-        job = construct_dagster_k8s_job(
-            context.get_k8s_job_config(launcher.job_image, launcher),
-            args=["dagster", "api", "execute_step"],
-            job_name="step",
-            pod_name="step",
-            component="step_worker",
-            user_defined_k8s_config=context.run_k8s_config,
-        )
-        return kubernetes.client.ApiClient().sanitize_for_serialization(job)["spec"]["template"]["spec"]
-
-    return pod_of
+def pod_of(asset: str) -> dict[str, Any]:
+    """The pod of an asset's step."""
+    return job_of_a_step(asset)["spec"]["template"]["spec"]
 
 
 class TestStepPods:
     """The pods as dagster-k8s makes them from the instance, the deployment's executor and the steps' own tags."""
 
     @pytest.mark.parametrize("asset", ["mcts_trees", "sft_checkpoint", "benchmark_scores"])
-    def test_a_step_with_a_model_gets_a_gpu_on_a_node_that_has_one(self, pod_of, asset: str):
+    def test_a_step_with_a_model_gets_a_gpu_on_a_node_that_has_one(self, asset: str):
         pod = pod_of(asset)
         [container] = pod["containers"]
         assert container["resources"]["limits"] == {"nvidia.com/gpu": "1"}
@@ -232,13 +204,13 @@ class TestStepPods:
         assert pod["tolerations"] == [{"key": "nvidia.com/gpu", "operator": "Exists", "effect": "NoSchedule"}]
 
     @pytest.mark.parametrize("asset", ["seed_prompts", "chains", "distillation_report"])
-    def test_a_step_without_one_takes_none_from_those_that_need_it(self, pod_of, asset: str):
+    def test_a_step_without_one_takes_none_from_those_that_need_it(self, asset: str):
         pod = pod_of(asset)
         assert "limits" not in pod["containers"][0]["resources"]
         assert not {"nodeSelector", "tolerations"} & pod.keys()
 
     @pytest.mark.parametrize("asset", ["seed_prompts", "mcts_trees"])
-    def test_a_step_is_confined_sees_the_data_and_may_ask_the_cluster_for_nothing(self, pod_of, asset: str):
+    def test_a_step_is_confined_sees_the_data_and_may_ask_the_cluster_for_nothing(self, asset: str):
         pod = pod_of(asset)
         assert pod["automountServiceAccountToken"] is False
         assert pod["securityContext"]["runAsNonRoot"] is True
