@@ -11,7 +11,6 @@ from resources.needs import reserved_cores, reserved_gpus
 GPU_POOL = "gpu"
 """The concurrency pool; its size is in dagster.yaml."""
 
-
 _POD_MEMORY = "16Gi"
 """What Kubernetes keeps free for such a step, beside its GPUs."""
 

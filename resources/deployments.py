@@ -23,7 +23,7 @@ DEPLOYMENT_VARIABLE = "MARCO_DEPLOYMENT"
 """Environment variable that names the deployment; without it, `laptop`."""
 
 
-def _everywhere() -> dict[str, object]:
+def _resources(searches_by: Callable[[EnginesResource], Searches]) -> dict[str, object]:
     home = StorageResource()
     profile = ProfileResource.configure_at_launch()
     tracking = MlflowTracking(home=home, tracking_uri=os.environ.get(TRACKING_VARIABLE, ""))
@@ -36,18 +36,16 @@ def _everywhere() -> dict[str, object]:
         "tables": ParquetTables(home=home),
         "models": ModelManifests(home=home),
         "engines": engines,
-        "searches": Searches(engines=engines),
+        "searches": searches_by(engines),
     }
 
 
-def _on_ray() -> dict[str, object]:
-    searches = ClusterSearches(
-        engines=EnginesResource(home=StorageResource()),
-        cores=reserved_cores(),
-        gpus=reserved_gpus(),
-        wait_seconds=longest_wait_s(),
-    )
-    return {**_everywhere(), "searches": searches}
+def _in_the_step(engines: EnginesResource) -> Searches:
+    return Searches(engines=engines)
+
+
+def _on_all_nodes(engines: EnginesResource) -> Searches:
+    return ClusterSearches(engines=engines, cores=reserved_cores(), gpus=reserved_gpus(), wait_seconds=longest_wait_s())
 
 
 def _ray_steps() -> dg.ExecutorDefinition:
@@ -67,16 +65,16 @@ def _kubernetes_steps() -> dg.ExecutorDefinition:
 
 @dataclass(frozen=True)
 class _Deployment:
-    resources: Callable[[], dict[str, object]]
+    searches_by: Callable[[EnginesResource], Searches]
     executor: Callable[[], dg.ExecutorDefinition]
     extra: str | None = None
     """The extra of pyproject.toml that it needs."""
 
 
 _DEPLOYMENTS: Mapping[str, _Deployment] = {
-    "laptop": _Deployment(_everywhere, lambda: dg.in_process_executor),
-    "ray": _Deployment(_on_ray, _ray_steps, extra="ray"),
-    "kubernetes": _Deployment(_everywhere, _kubernetes_steps, extra="kubernetes"),
+    "laptop": _Deployment(_in_the_step, lambda: dg.in_process_executor),
+    "ray": _Deployment(_on_all_nodes, _ray_steps, extra="ray"),
+    "kubernetes": _Deployment(_in_the_step, _kubernetes_steps, extra="kubernetes"),
 }
 
 
@@ -90,7 +88,7 @@ def chosen_deployment() -> str:
 
 def resources_for(deployment: str) -> dict[str, object]:
     """The resources of a deployment, by the names that assets ask for."""
-    return _DEPLOYMENTS[deployment].resources()
+    return _resources(_DEPLOYMENTS[deployment].searches_by)
 
 
 def executor_for(deployment: str) -> dg.ExecutorDefinition:

@@ -14,7 +14,6 @@ and every run that is launched has to be of this code location. Other launchers 
 
 import errno
 import fcntl
-import json
 import multiprocessing
 import os
 import signal
@@ -31,7 +30,6 @@ from dagster._core.execution.retries import RetryMode
 from dagster._core.execution.step_dependency_config import StepDependencyConfig
 from dagster._core.launcher.base import CheckRunHealthResult, WorkerStatus
 from dagster._core.storage.tags import GRPC_INFO_TAG
-from dagster._grpc.client import DagsterGrpcClient
 from dagster._serdes import ConfigurableClassData
 
 if TYPE_CHECKING:
@@ -53,13 +51,13 @@ def hold_lock(folder: Path, run_id: str) -> None:
     The lock is that of one byte of the file. The kernel lets go of it with the process, or once the process closes the
     file anywhere: nobody else here may open it.
     """
-    file = os.open(folder / _LOCKS, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    file = _open(folder)
     fcntl.lockf(file, fcntl.LOCK_EX, 1, _byte(run_id))
 
 
 def is_locked(folder: Path, run_id: str) -> bool:
     """Whether a process, other than this one, holds the lock of `run_id`."""
-    file = os.open(folder / _LOCKS, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    file = _open(folder)
     try:
         fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, _byte(run_id))
     except OSError as error:
@@ -69,6 +67,10 @@ def is_locked(folder: Path, run_id: str) -> bool:
     finally:
         os.close(file)
     return False
+
+
+def _open(folder: Path) -> int:
+    return os.open(folder / _LOCKS, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
 
 
 def _byte(run_id: str) -> int:
@@ -153,14 +155,11 @@ class WatchedRunLauncher(dg.DefaultRunLauncher):
         gone_since = self._gone_since.setdefault(run.run_id, now)
         if now - gone_since > _SECONDS_FOR_A_SERVER:
             return False
-        said = json.loads(run.tags[GRPC_INFO_TAG])
+        server = self._get_grpc_client_for_termination(run.run_id)  # type: ignore[no-untyped-call]
+        if server is None:  # it has ended in this very moment
+            return True
         try:
-            DagsterGrpcClient(
-                host=said.get("host"),
-                port=said.get("port"),
-                socket=said.get("socket"),
-                use_ssl=said.get("use_ssl", False),
-            ).ping("")
+            server.ping("")
         except DagsterUserCodeUnreachableError:
             self._answers_since.pop(run.run_id, None)
             return True

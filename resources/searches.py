@@ -38,16 +38,14 @@ class Searches(dg.ConfigurableResource["Searches"]):
 class ClusterSearches(Searches):
     """Searches batches on the nodes of the Ray cluster that the step runs in."""
 
-    shard_trees: int = 256
-    """Trees that a worker takes at a time, ≥ 1."""
-    cores: float = 1.0
+    cores: float
     """Cores that a worker reserves, > 0."""
-    gpus: float = 1.0
+    gpus: float
     """GPUs that a worker reserves, ≥ 0."""
-    wait_seconds: float = 600.0
+    wait_seconds: float
     """How long nobody may be at work for want of a node with room, > 0."""
 
     def search(self, folder: Path, seeds: pl.DataFrame, models: Models, profile: Profile) -> None:
         """`marco_dag.cluster.search_on_cluster` by `models` as the profile says; the same tables."""
-        config = ClusterConfig(shard_trees=self.shard_trees, cpus=self.cores, gpus=self.gpus, wait_s=self.wait_seconds)
+        config = ClusterConfig(cpus=self.cores, gpus=self.gpus, wait_s=self.wait_seconds)
         search_on_cluster(folder, seeds, self.plan(models, profile), config)

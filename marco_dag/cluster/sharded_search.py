@@ -29,7 +29,7 @@ def search_on_cluster(folder: Path, seeds: pl.DataFrame, task: SearchTask, confi
     if not (folder / TREES_FILE).exists():
         shards = cut_into_shards(folder, seeds, config.shard_trees)
         if left := [shard for shard in shards if not shard.is_searched]:
-            with connected(), _bar(shards) as look, closing(WorkerPool(task, config)) as pool:
+            with connected(), _bar(shards, seeds.height) as look, closing(WorkerPool(task, config)) as pool:
                 pool.search(left, look)
         _wait_until_seen(left)
         join_shards(folder, shards)
@@ -37,12 +37,12 @@ def search_on_cluster(folder: Path, seeds: pl.DataFrame, task: SearchTask, confi
 
 
 @contextmanager
-def _bar(shards: Sequence[Shard]) -> Iterator[Callable[[int], None]]:
-    """A progress bar over the trees of all shards; what to call with the number of workers to bring it up to date."""
+def _bar(shards: Sequence[Shard], trees: int) -> Iterator[Callable[[int], None]]:
+    """A progress bar over the `trees` of all shards; what to call with the number of workers to bring it up to date."""
     watch = ShardsWatch(shards)
     before = seen = watch.look()
     start = time.perf_counter()
-    with progress("search", sum(shard.trees for shard in shards), "trees", done=before.done) as bar:
+    with progress("search", trees, "trees", done=before.done) as bar:
 
         def look(workers: int) -> None:
             nonlocal seen

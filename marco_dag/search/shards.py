@@ -33,11 +33,6 @@ class Shard:
     folder: Path
 
     @property
-    def trees(self) -> int:
-        """How many seeds."""
-        return int(pl.scan_parquet(self.folder / SEEDS_FILE).select(pl.len()).collect().item())
-
-    @property
     def seeds(self) -> pl.DataFrame:
         """The seeds (`schemas.SEED_PROMPTS`)."""
         return pl.read_parquet(self.folder / SEEDS_FILE)

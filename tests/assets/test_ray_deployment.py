@@ -4,7 +4,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,11 +14,12 @@ import yaml
 from polars.testing import assert_frame_equal
 
 from benchmarks.ray_cluster import ROOT, RayCluster
-from marco_dag.search import SearchWatch
 from marco_dag.search.driver import UNDER_WAY
 from marco_dag.seeds import GENERATED
 from marco_dag.storage import Storage
 from tests.assets.conftest import TINY, House
+from tests.assets.running_dagster import wait_for
+from tests.cluster.spread_search import calls_of
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
@@ -110,33 +110,30 @@ def test_a_terminated_search_leaves_nobody_behind_and_goes_on(cluster: RayCluste
     large.write_text(yaml.safe_dump(profile))
     ray = OnRay(cluster, tmp_path, trained, large)
     ray.get_ready_to_search()
-    before = {process.pid for process in processes(cluster)}
+
+    def ours() -> list[psutil.Process]:
+        return [process for process in processes(cluster) if runs_ours(process)]
+
+    assert not ours()
     run = ray.start(*TREES, partition=GENERATED)
     place = wait_for_search(ray.storage, run)
+    assert len(ours()) >= 2, "the step, and a worker"
     run.send_signal(signal.SIGINT)
-    began = time.monotonic()
-    while left := [process for process in processes(cluster) if process.pid not in before and runs_ours(process)]:
-        assert time.monotonic() - began < ENDED_WITHIN_S, [process.cmdline() for process in left]
-        time.sleep(0.2)
+    wait_for(lambda: not ours(), ENDED_WITHIN_S, "the step and its workers are gone")
     assert run.wait(DONE_WITHIN_S) != 0
-    done = SearchWatch(place).look().so_far.calls
-    assert done
+    assert calls_of(place)
     assert ray.materialize(*TREES, partition=GENERATED), ray.said()
 
 
 def wait_for_search(storage: Storage, run: "subprocess.Popen[bytes]") -> Path:
     """The folder of a shard with a call answered."""
-    deadline = time.monotonic() + DONE_WITHIN_S
-    while time.monotonic() < deadline:
+
+    def begun() -> Path | None:
         assert run.poll() is None
-        for place in storage.artifacts.glob(f"*/*.partial/shards/*/{UNDER_WAY}"):
-            try:
-                if SearchWatch(place).look().so_far.calls:
-                    return place
-            except FileNotFoundError:
-                continue
-        time.sleep(0.1)
-    raise AssertionError("no search under way")
+        places = storage.artifacts.glob(f"*/*.partial/shards/*/{UNDER_WAY}")
+        return next((place for place in places if calls_of(place)), None)
+
+    return wait_for(begun, DONE_WITHIN_S, "a search is under way")
 
 
 def processes(cluster: RayCluster) -> list[psutil.Process]:

@@ -11,8 +11,17 @@ import polars as pl
 
 from marco_dag.cluster import ClusterConfig, SearchTask, search_on_cluster
 from marco_dag.errors import MarcoError
+from marco_dag.search import SearchWatch
 
 SEEDS = "all-seeds.parquet"
+
+
+def calls_of(place: Path) -> int:
+    """How many calls the search in a folder has had answered; none where it has not begun, or is over."""
+    try:
+        return SearchWatch(place).look().so_far.calls
+    except FileNotFoundError:
+        return 0
 
 
 def main(folder: str, task: str, config: str) -> None:

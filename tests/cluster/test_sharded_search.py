@@ -3,7 +3,6 @@
 import asyncio
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,10 +13,11 @@ from polars.testing import assert_frame_equal
 from benchmarks.ray_cluster import ROOT, RayCluster
 from marco_dag.cluster import ClusterConfig, SearchTask
 from marco_dag.engines import CallsConfig, Completion, Request, ScriptedEngine, ServerConfig, open_roles
-from marco_dag.search import THOUGHTS_FILE, TREES_FILE, SearchConfig, SearchWatch, search_into
+from marco_dag.search import THOUGHTS_FILE, TREES_FILE, SearchConfig, search_into
 from marco_dag.search.claim import holder, is_held
 from marco_dag.search.driver import UNDER_WAY
-from tests.cluster.spread_search import SEEDS
+from tests.assets.running_dagster import wait_for
+from tests.cluster.spread_search import SEEDS, calls_of
 from tests.engines.completions_server import CompletionsServer
 from tests.engines.conftest import character_tokenizer
 from tests.search.quick_search import seeds as quick_seeds
@@ -104,21 +104,13 @@ class Spread:
 
     def wait_for_searches(self, count: int, calls: int) -> list[Path]:
         """The folders of `count` shards that are searched at this moment and have so many calls answered."""
-        deadline = time.monotonic() + DONE_WITHIN_S
-        while time.monotonic() < deadline:
+
+        def under_way() -> list[Path] | None:
             assert self._process.poll() is None, self.wait()
             held = [place for place in self.folder.glob(f"shards/*/{UNDER_WAY}") if is_held(place)]
-            if len([place for place in held if _calls(place) >= calls]) >= count:
-                return held
-            time.sleep(0.05)
-        raise AssertionError(f"no {count} shards under way")
+            return held if len([place for place in held if calls_of(place) >= calls]) >= count else None
 
-
-def _calls(place: Path) -> int:
-    try:
-        return SearchWatch(place).look().so_far.calls
-    except FileNotFoundError:
-        return 0
+        return wait_for(under_way, DONE_WITHIN_S, f"{count} shards are under way")
 
 
 def assert_as_on_the_laptop(folder: Path, laptop: Path) -> None:

@@ -126,7 +126,6 @@ def test_one_that_does_not_listen_to_sigterm_is_killed(make: Make, said: list[st
 HOLDER = """
 import sys, time
 from pathlib import Path
-from marco_dag import guardian
 from marco_dag.engines.guarded_server import GuardedServer, environment_of, free_port
 port = free_port()
 command = [sys.executable, sys.argv[1], str(port), "--child", sys.argv[2] + "/child"]
